@@ -1,0 +1,155 @@
+package log
+
+// FormatVersion is the version of the entry encoding that this code writes.
+const FormatVersion = 1
+
+// MaxEntryBytes is the largest encoded entry that may be appended; bigger
+// transactions are staged in chunks.
+const MaxEntryBytes = 16 << 20
+
+// Kind says what an entry does.
+type Kind uint8
+
+// The kinds of entries. Numbers are stored: never reuse one.
+const (
+	KindCommand     Kind = 1 // single shot: statements executed at their place in the log
+	KindTransaction Kind = 2 // interactive: statements re-executed and compared with what the client saw
+	KindStage       Kind = 3 // a chunk of rows that a later entry's COPY statement consumes
+	KindUnstage     Kind = 4 // forget staged chunks of a client that gave up
+	KindReserve     Kind = 5 // reserve a block of sequence values
+	KindFence       Kind = 6 // switch the semantics version
+	KindCheck       Kind = 7 // replicas compare checksums
+)
+
+// Semantics is the version of apply's behaviour. An entry is executed with the
+// semantics it was proposed under.
+type Semantics uint32
+
+// CurrentSemantics is what this code proposes.
+const CurrentSemantics Semantics = 1
+
+// Seed is the 128-bit seed from which random() and gen_random_uuid() are drawn.
+type Seed [16]byte
+
+// Entry is everything that apply may depend on.
+type Entry struct {
+	Kind      Kind
+	Semantics Semantics
+
+	// Time is the proposer's clock, in microseconds since 2000-01-01 UTC. Log
+	// time is derived from it monotonically.
+	Time int64
+	Seed Seed
+
+	// Who asked. Database is the name at the time; the log itself is the database.
+	Role        string
+	Application string
+	ClientAddr  string
+
+	// Settings are the session settings that change meaning (search_path,
+	// TimeZone, DateStyle, …), sorted by name.
+	Settings []Setting
+
+	Budget Budget
+
+	// IdempotencyKey is empty for none.
+	IdempotencyKey string
+
+	// Snapshot and Isolation belong to KindTransaction.
+	Snapshot  Offset
+	Isolation Isolation
+
+	Statements []Statement
+	Stage      *Stage
+	Reserve    *Reserve
+}
+
+// Setting is one session setting by its value in text.
+type Setting struct{ Name, Value string }
+
+// Budget bounds what one entry may cost at apply. It is counted, never timed,
+// so that every replica stops at the same place. Zero means no bound.
+type Budget struct {
+	Rows  int64
+	Bytes int64
+}
+
+// Isolation is the level a transaction asked for.
+type Isolation uint8
+
+// The isolation levels. REPEATABLE READ is upgraded to Serializable.
+const (
+	Serializable  Isolation = 0
+	ReadCommitted Isolation = 1
+)
+
+// Action says what a statement entry does. Savepoint commands are replayed like
+// any other statement, because a client may have seen errors inside them.
+type Action uint8
+
+// The actions. Numbers are stored.
+const (
+	ActionExecute    Action = 0
+	ActionSavepoint  Action = 1 // Text is the savepoint's name
+	ActionRelease    Action = 2
+	ActionRollbackTo Action = 3
+)
+
+// Statement is one SQL statement with its frozen inputs.
+type Statement struct {
+	Action Action
+	Text   string
+	Params []Param
+
+	// Time is statement_timestamp() as the proposer froze it, in microseconds
+	// since 2000-01-01 UTC.
+	Time int64
+
+	// Sequence values that an interactive transaction has drawn from reserved
+	// blocks, in the order drawn.
+	Drawn []DrawnValue
+
+	// Digest of the outcome that the client saw (KindTransaction); nil means
+	// that it saw nothing worth comparing.
+	Digest []byte
+
+	// Copy is the data of a COPY … FROM STDIN.
+	Copy *CopyData
+}
+
+// Param is one typed parameter. Value is the stored form of the datum
+// (types.AppendDatum); its NULL is part of that form.
+type Param struct {
+	Type  uint32 // OID
+	Value []byte
+}
+
+// DrawnValue is one value taken from a sequence before COMMIT.
+type DrawnValue struct {
+	Sequence uint32 // OID of the sequence
+	Value    int64
+}
+
+// StageID names the staged chunks of one COPY. The proposer draws it at random.
+type StageID [16]byte
+
+// CopyData is where a COPY statement finds its rows: inline, or in chunks that
+// earlier KindStage entries brought.
+type CopyData struct {
+	Rows   []byte  // inline: rows one after the other, each a uvarint length and types.AppendRow
+	Stage  StageID // staged, when Chunks > 0
+	Chunks int
+}
+
+// Stage is one chunk of staged rows.
+type Stage struct {
+	ID    StageID
+	Chunk int // from 0
+	Rows  []byte
+}
+
+// Reserve asks for a block of Count values of a sequence.
+type Reserve struct {
+	Sequence uint32
+	Count    int64
+}

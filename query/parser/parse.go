@@ -1,0 +1,161 @@
+package parser
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	multigres "github.com/multigres/multigres/go/common/parser"
+	"github.com/multigres/multigres/go/common/parser/ast"
+
+	"github.com/tidemark-db/tidemark/sm/sqlstate"
+)
+
+// Limits on what is handed to the grammar.
+const (
+	// MaxStatementBytes is the longest query string; it must fit into a log
+	// entry beside its parameters.
+	MaxStatementBytes = 15 << 20
+
+	// maxNesting is the deepest nesting of brackets. Every recursive walk over
+	// a tree relies on it, together with plan's own limit on operator chains.
+	maxNesting = 1000
+
+	// bigStatementBytes: a syntax tree takes up to a few hundred bytes for each
+	// byte of text, so only one statement above this size is parsed at a time.
+	bigStatementBytes = 1 << 20
+)
+
+var bigStatement sync.Mutex
+
+// Statement is one parsed statement. Exactly one of AST and Wait is set.
+type Statement struct {
+	AST  ast.Stmt
+	Wait *WaitStmt
+
+	// Text is the statement's own text, without the semicolon.
+	Text string
+	// Offset is where Text begins in the query string, in characters.
+	Offset int
+}
+
+// Parse cuts a query string into statements and parses each. All of it is
+// parsed before anything is returned, so a syntax error anywhere means that
+// nothing is executed. Errors are *sqlstate.Error with a position.
+func Parse(sql string) ([]Statement, error) {
+	if err := checkText(sql); err != nil {
+		return nil, err
+	}
+	pieces, err := split(sql)
+	if err != nil {
+		return nil, err
+	}
+	if len(sql) > bigStatementBytes {
+		bigStatement.Lock()
+		defer bigStatement.Unlock()
+	}
+	out := make([]Statement, 0, len(pieces))
+	for _, p := range pieces {
+		st, err := parseOne(sql, p)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, st)
+	}
+	return out, nil
+}
+
+func parseOne(sql string, p piece) (Statement, error) {
+	text := sql[p.start:p.end]
+	st := Statement{Text: strings.TrimSpace(text)}
+	if p.start > 0 {
+		st.Offset = utf8.RuneCountInString(sql[:p.start])
+	}
+	wait, err := parseWait(text)
+	if err != nil {
+		return st, sqlstate.As(err).WithPosition(st.Offset + 1)
+	}
+	if wait != nil {
+		st.Wait = wait
+		return st, nil
+	}
+	trees, err := multigres.ParseSQL(text)
+	if err != nil {
+		return st, syntaxError(sql, p, err)
+	}
+	if len(trees) != 1 {
+		return st, sqlstate.New(sqlstate.SyntaxError, "syntax error").WithPosition(st.Offset + 1)
+	}
+	st.AST = trees[0]
+	return st, nil
+}
+
+var parsePosition = regexp.MustCompile(`at position (\d+)`)
+
+// syntaxError makes PostgreSQL's message of the grammar's, which says only how
+// far it had read: to the end of the offending token.
+func syntaxError(sql string, p piece, err error) error {
+	msg := err.Error()
+	m := parsePosition.FindStringSubmatch(msg)
+	if m == nil || !strings.Contains(msg, "syntax error") {
+		if m != nil {
+			msg = strings.TrimSpace(strings.TrimPrefix(msg[strings.Index(msg, m[0])+len(m[0]):], ":"))
+		}
+		return sqlstate.New(sqlstate.SyntaxError, "%s", msg).WithPosition(utf8.RuneCountInString(sql[:p.start]) + 1)
+	}
+	read, _ := strconv.Atoi(m[1])
+	text := sql[p.start:p.end]
+	start, end, found := tokenAt(text, read)
+	if !found {
+		return sqlstate.New(sqlstate.SyntaxError, "syntax error at end of input").
+			WithPosition(utf8.RuneCountInString(sql[:p.end]) + 1)
+	}
+	return sqlstate.New(sqlstate.SyntaxError, "syntax error at or near \"%s\"", text[start:end]).
+		WithPosition(utf8.RuneCountInString(sql[:p.start+start]) + 1)
+}
+
+// tokenAt finds the token whose end is the last at or before read bytes.
+func tokenAt(text string, read int) (start, end int, found bool) {
+	lx := multigres.NewLexer(text)
+	prev, last := 0, -1
+	for {
+		tok := lx.NextToken()
+		if tok == nil || tok.Type == multigres.EOF || tok.Type == multigres.INVALID {
+			break
+		}
+		after := lx.GetPosition()
+		if after <= prev {
+			break
+		}
+		if after > read && last >= 0 {
+			break
+		}
+		start, end, last = skipBlank(text, prev), after, after
+		found = true
+		prev = after
+	}
+	if found && end < read && strings.TrimSpace(text[end:]) == "" {
+		return 0, 0, false
+	}
+	return start, end, found && start < end
+}
+
+func skipBlank(text string, from int) int {
+	for from < len(text) {
+		switch {
+		case strings.IndexByte(" \t\r\n\f\v", text[from]) >= 0:
+			from++
+		case strings.HasPrefix(text[from:], "--"):
+			from += lineEnd(text[from:])
+		case strings.HasPrefix(text[from:], "/*"):
+			s := scanner{sql: text, pos: from}
+			s.skipComment()
+			from = s.pos
+		default:
+			return from
+		}
+	}
+	return from
+}
