@@ -201,8 +201,15 @@ func (r *reader) count(least int) int {
 	if r.err != nil {
 		return 0
 	}
-	n, err := r.dec.DecodeArrayLen()
-	r.note(err)
+	var n int
+	if c := r.peek(); msgpcode.IsFixedArray(c) { // without the decoder: nearly all are
+		n = int(c & msgpcode.FixedArrayMask)
+		r.off++
+	} else {
+		var err error
+		n, err = r.dec.DecodeArrayLen()
+		r.note(err)
+	}
 	if r.err != nil {
 		return 0
 	}
@@ -238,10 +245,16 @@ func list[T any](r *reader, least int, element func(*T, *reader)) []T {
 // uint reads an unsigned integer that is at most max. The decoder would take
 // a float or a nil for a number, and a float's conversion depends on the CPU.
 func (r *reader) uint(max uint64) uint64 {
-	if c := r.peek(); r.err == nil && c > msgpcode.PosFixedNumHigh && (c < msgpcode.Uint8 || c > msgpcode.Uint64) {
-		r.fail("code %#x is no unsigned integer", c)
-	}
 	if r.err != nil {
+		return 0
+	}
+	c := r.peek()
+	if uint64(c) <= min(max, uint64(msgpcode.PosFixedNumHigh)) {
+		r.off++
+		return uint64(c)
+	}
+	if c > msgpcode.PosFixedNumHigh && (c < msgpcode.Uint8 || c > msgpcode.Uint64) {
+		r.fail("code %#x is no unsigned integer", c)
 		return 0
 	}
 	v, err := r.dec.DecodeUint64()
@@ -255,11 +268,12 @@ func (r *reader) uint(max uint64) uint64 {
 
 // int reads a signed integer between min and max.
 func (r *reader) int(min, max int64) int64 {
-	c := r.peek()
-	if r.err == nil && !msgpcode.IsFixedNum(c) && (c < msgpcode.Uint8 || c > msgpcode.Int64) {
-		r.fail("code %#x is no integer", c)
-	}
 	if r.err != nil {
+		return 0
+	}
+	c := r.peek()
+	if !msgpcode.IsFixedNum(c) && (c < msgpcode.Uint8 || c > msgpcode.Int64) {
+		r.fail("code %#x is no integer", c)
 		return 0
 	}
 	big := c == msgpcode.Uint64
@@ -277,8 +291,15 @@ func (r *reader) bytes() []byte {
 	if r.err != nil {
 		return nil
 	}
-	n, err := r.dec.DecodeBytesLen()
-	r.note(err)
+	var n int
+	if c := r.peek(); msgpcode.IsFixedString(c) {
+		n = int(c & msgpcode.FixedStrMask)
+		r.off++
+	} else {
+		var err error
+		n, err = r.dec.DecodeBytesLen()
+		r.note(err)
+	}
 	if r.err != nil || n < 0 {
 		return nil
 	}
