@@ -105,15 +105,33 @@ func syntaxError(sql string, p piece, err error) error {
 		}
 		return sqlstate.New(sqlstate.SyntaxError, "%s", msg).WithPosition(utf8.RuneCountInString(sql[:p.start]) + 1)
 	}
-	read, _ := strconv.Atoi(m[1])
 	text := sql[p.start:p.end]
+	read := readUntil(text, m[1])
 	start, end, found := tokenAt(text, read)
-	if !found {
+	if !found || read > len(text) {
 		return sqlstate.New(sqlstate.SyntaxError, "syntax error at end of input").
 			WithPosition(utf8.RuneCountInString(sql[:p.end]) + 1)
 	}
 	return sqlstate.New(sqlstate.SyntaxError, "syntax error at or near \"%s\"", text[start:end]).
 		WithPosition(utf8.RuneCountInString(sql[:p.start+start]) + 1)
+}
+
+// readUntil returns how far the grammar had read. A position at the very end
+// may mean the last token or the end of input; with a blank appended the two
+// differ, and the end of input comes out as more than len(text).
+func readUntil(text, position string) int {
+	read, _ := strconv.Atoi(position)
+	if read < len(text) {
+		return read
+	}
+	_, err := multigres.ParseSQL(text + "\n")
+	if err == nil {
+		return read
+	}
+	if m := parsePosition.FindStringSubmatch(err.Error()); m != nil {
+		read, _ = strconv.Atoi(m[1])
+	}
+	return read
 }
 
 // tokenAt finds the token whose end is the last at or before read bytes.
@@ -135,9 +153,6 @@ func tokenAt(text string, read int) (start, end int, found bool) {
 		start, end, last = skipBlank(text, prev), after, after
 		found = true
 		prev = after
-	}
-	if found && end < read && strings.TrimSpace(text[end:]) == "" {
-		return 0, 0, false
 	}
 	return start, end, found && start < end
 }

@@ -28,7 +28,7 @@ func TestSyntaxErrors(t *testing.T) {
 		pos      int
 	}{
 		{"selec 1", `syntax error at or near "selec"`, 1},
-		{"select * frm x where", `syntax error at or near "x"`, 14},
+		{"select * frm x where", `syntax error at or near "frm"`, 10},
 		{"select 1 +", "syntax error at end of input", 11},
 		{"select 1; selec 2", `syntax error at or near "selec"`, 11},
 		{"select 'é' frm from from x", `syntax error at or near "from"`, 21},
