@@ -21,13 +21,18 @@ type Log interface {
 	// and applied on this node. The returned bytes are what the state machine
 	// answered. Errors: ErrTooLarge and ErrBusy mean that nothing was appended;
 	// ErrUnknownOutcome means that it may or may not have been; ErrClosed that
-	// the log has been closed.
+	// the log has been closed and ErrHalted that this replica is halted. The last
+	// two come with ErrUnknownOutcome when they happened while the entry was on
+	// its way.
 	Append(ctx context.Context, data []byte) ([]byte, error)
 
 	// ReadIndex returns once everything acknowledged by any node before the
-	// call has been applied on this node.
+	// call has been applied on this node. Errors: ErrClosed, ErrBusy, the
+	// context's, and ErrHalted when others may have gone on without this replica.
 	ReadIndex(ctx context.Context) error
 
+	// Close stops the log: once it returns, the state machine is not called any
+	// more. The state machine stays open; it belongs to who opened it.
 	Close() error
 }
 
@@ -35,17 +40,21 @@ type Log interface {
 // one goroutine at a time; Applied and Save may run beside Apply.
 type StateMachine interface {
 	// Apply applies the entries in order and returns one answer for each. An
-	// error means that this replica cannot go on.
+	// error means that this replica cannot go on. With ErrHalted, answers are for
+	// the entries before the one it halted at, and the process lives on; any other
+	// error ends it. The entries' data may not be kept after the return.
 	Apply(entries []Committed) ([][]byte, error)
 
 	// Applied returns the index of the last entry whose effects are durable at
 	// start-up; later it is the last applied one.
 	Applied() Index
 
-	// Sync makes everything applied durable.
+	// Sync makes everything applied durable, also when it is halted; then it
+	// returns ErrHalted.
 	Sync() error
 
-	// Prepare fixes a point-in-time image for Save.
+	// Prepare fixes a point-in-time image for Save. It returns ErrHalted when the
+	// state machine is halted.
 	Prepare() (any, error)
 
 	// Save writes the image that Prepare returned.
