@@ -212,3 +212,6 @@ func (k Kind) String() string {
 	}
 	return "invalid"
 }
+
+// raw returns the bytes of a character or bytea datum.
+func (d Datum) raw() []byte { return unsafe.Slice((*byte)(d.ptr), int(d.num)) }
