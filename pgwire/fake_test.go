@@ -220,7 +220,7 @@ func (s *fakeSession) run(ctx context.Context, p *fakePortal, maxRows int, last 
 	case "params":
 		return false, one(w, "SELECT 1", types.String(fmt.Sprint(s.params.User, "|", s.params.Database, "|", s.params.Settings, "|", s.params.Replication)))
 	case "midrow":
-		return false, one(w, "SELECT 1", types.Bool(true)) // not a string: the encoder panics
+		return false, one(w, "SELECT 1", types.JSONB(nil)) // the encoder panics
 	case "wait", "stubborn":
 		return false, s.block(ctx, word)
 	case "copyin", "copybad":
@@ -342,4 +342,15 @@ func (s *fakeSession) copyOut(n int, w query.ResultWriter) error {
 		return err
 	}
 	return w.CommandComplete(fmt.Sprintf("COPY %d", n))
+}
+
+// queryHooks are the hooks of StartupParams.
+type queryHooks struct{ cancel, terminate func(*sqlstate.Error) }
+
+// spyOnHooks passes the hooks of each new session on to a test.
+func spyOnHooks(f SessionFactory, hooks chan<- queryHooks) SessionFactory {
+	return SessionFactoryFunc(func(ctx context.Context, p query.StartupParams) (Session, []query.Setting, error) {
+		hooks <- queryHooks{p.Cancel, p.Terminate}
+		return f.NewSession(ctx, p)
+	})
 }
