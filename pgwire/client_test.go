@@ -178,15 +178,15 @@ func (c *wireClient) show(typ byte, body []byte) string {
 	case 'D':
 		var m pgproto3.DataRow
 		decode(&m)
-		text := "DataRow"
+		text := []byte("DataRow")
 		for _, v := range m.Values {
 			if v == nil {
-				text += " NULL"
+				text = append(text, " NULL"...)
 			} else {
-				text += fmt.Sprintf(" %q", v)
+				text = fmt.Appendf(text, " %q", v)
 			}
 		}
-		return text
+		return string(text)
 	case 't':
 		var m pgproto3.ParameterDescription
 		decode(&m)

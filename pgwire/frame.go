@@ -89,7 +89,7 @@ func (f *frameReader) makeRoom(n int) error {
 	switch {
 	case left == 0:
 		f.r, f.w = 0, 0
-	case full || f.r+n > len(f.buf):
+	case f.r > 0 && (full || f.r+n > len(f.buf)):
 		f.w = copy(f.buf, f.buf[f.r:f.w])
 		f.r = 0
 	}
