@@ -1,0 +1,6 @@
+package expr
+
+// Aggregate is one aggregate function.
+type Aggregate struct{ Func }
+
+func (l *library) addAggregate(w []string) {}
