@@ -90,7 +90,19 @@ func (c *conn) loop() error {
 		if err := c.dispatch(typ, body); err != nil {
 			return err
 		}
+		if c.in.held > 0 {
+			c.forget()
+		}
 	}
+}
+
+// forget drops the decoded messages, which would keep a big read buffer alive
+// after the reader has given it up.
+func (c *conn) forget() {
+	c.parseMsg = parseMessage{}
+	c.bindMsg = bindMessage{}
+	c.executeMsg = executeMessage{}
+	c.targetMsg = targetMessage{}
 }
 
 // readFailed notes that nothing more can be read and says why: because the

@@ -115,6 +115,7 @@ func (c *conn) parse(src []byte) error {
 	ctx := c.stmt.begin(c.srv.clock.now())
 	err := c.session.Parse(ctx, c.name(m.name), string(m.sql), m.oids)
 	c.stmt.end()
+	m.oids = trim(m.oids)
 	if err != nil {
 		return c.failed(err)
 	}
@@ -130,7 +131,7 @@ func (c *conn) bind(src []byte) error {
 	ctx := c.stmt.begin(c.srv.clock.now())
 	err := c.session.Bind(ctx, c.name(m.portal), c.name(m.statement), m.params, m.paramFormats, m.resultFormats)
 	c.stmt.end()
-	clear(m.params) // they would keep a big read buffer alive
+	m.params = trim(m.params)
 	if err != nil {
 		return c.failed(err)
 	}

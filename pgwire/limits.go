@@ -51,9 +51,9 @@ const (
 	DefaultWriteTimeout   = 60 * time.Second
 
 	// DefaultMessageMemory is the number of bytes that all connections together
-	// may hold in read buffers beyond their ordinary ones: eight of the largest
+	// may hold in read buffers beyond their ordinary ones: four of the largest
 	// messages at once.
-	DefaultMessageMemory = 8 * maxFrame
+	DefaultMessageMemory = 4 * maxFrame
 
 	// DefaultMaxPending is how many connections may be between accept and the
 	// end of authentication; the oldest makes room for a new one.

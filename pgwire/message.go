@@ -211,11 +211,18 @@ func checkFormats(formats []int16) error {
 	return nil
 }
 
-// reuse returns an empty slice with room for n items, dropping one that an
-// unusually big message left behind.
+// reuse returns an empty slice with room for n items.
 func reuse[T any](s []T, n int) []T {
-	if cap(s) < n || cap(s) > maxKeptParams && n <= maxKeptParams {
+	if cap(s) < n {
 		return make([]T, 0, n)
+	}
+	return s[:0]
+}
+
+// trim returns a slice for reuse, or nil in place of an unusually big one.
+func trim[T any](s []T) []T {
+	if cap(s) > maxKeptParams {
+		return nil
 	}
 	return s[:0]
 }

@@ -23,9 +23,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const shutdownText = "ErrorResponse S=FATAL V=FATAL C=57P01 M=terminating connection due to administrator command"
 
-func shutdown(t *testing.T, s *testServer) error {
+func shutdown(t *testing.T, s *testServer, timeout time.Duration) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	return s.Shutdown(ctx)
 }
@@ -53,7 +53,7 @@ func TestShutdownTellsIdleAndRunningClients(t *testing.T) {
 	copying.send(&pgproto3.Query{String: "copyin"})
 	s.waitRunning(t, 2)
 	s.waitConnections(t, 4)
-	require.NoError(t, shutdown(t, s))
+	require.NoError(t, shutdown(t, s, clientTimeout))
 	require.Equal(t, []string{shutdownText, "close"}, idle.until("close"))
 	require.Equal(t, []string{shutdownText, "close"}, running.until("close"))
 	require.Equal(t, []string{"CopyInResponse [0 0 2 0 0 0 0]", shutdownText, "close"}, copying.until("close"))
@@ -69,7 +69,7 @@ func TestShutdownGivesUpOnAStubbornStatement(t *testing.T) {
 	c := connect(t, s)
 	c.send(&pgproto3.Query{String: "stubborn"})
 	s.waitRunning(t, 1)
-	err := shutdown(t, s)
+	err := shutdown(t, s, 100*time.Millisecond)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "1 connections did not end in time")
 	close(s.stats.release)
@@ -91,14 +91,14 @@ func TestConnectionCap(t *testing.T) {
 }
 
 func TestAuthenticationTimeout(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.AuthTimeout = 30 * time.Millisecond })
+	s := startServer(t, func(c *Config) { c.AuthTimeout = 200 * time.Millisecond })
 	silent, partial := dial(t, s), dial(t, s)
 	partial.raw([]byte{0, 0, 0, 50, 0, 3})
 	want := []string{"ErrorResponse S=FATAL V=FATAL C=57014 M=canceling authentication due to timeout", "close"}
 	require.Equal(t, want, silent.until("close"))
 	require.Equal(t, want, partial.until("close"))
 	c := connect(t, s)
-	time.Sleep(60 * time.Millisecond)
+	time.Sleep(250 * time.Millisecond)
 	c.send(&pgproto3.Query{String: "rows 0"}) // the deadline is gone once it is authenticated
 	c.until("ReadyForQuery")
 }
@@ -182,7 +182,7 @@ func TestTLS(t *testing.T) {
 	c.until("ReadyForQuery")
 	c.send(&pgproto3.Query{String: "rows 3"})
 	require.Len(t, c.until("ReadyForQuery"), 6)
-	require.NoError(t, shutdown(t, s))
+	require.NoError(t, shutdown(t, s, clientTimeout))
 	require.Equal(t, []string{shutdownText, "close"}, c.until("close"))
 }
 
