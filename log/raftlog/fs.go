@@ -1,0 +1,154 @@
+package raftlog
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/lni/vfs"
+)
+
+// virtualRoot is the directory that Dragonboat believes to live in. It stores
+// absolute paths, and below its directory one named after the host; both would
+// tie the data to one place. diskFS maps virtualRoot/<any host>/… to the real
+// directory, so that a data directory can be moved, copied and mounted into
+// another container.
+const virtualRoot = "/tidemark-raft"
+
+// diskFS is Dragonboat's file system: the real one, below another root, with a
+// count of syncs.
+//
+// Dragonboat accepts a foreign file system only in the wrapping of its error
+// injection, and with that it swallows panics of the threads that write the log:
+// a failed write would leave a node that is dead and does not know it. So a
+// failed write ends the process here, at its source.
+type diskFS struct {
+	vfs.FS
+	root    string // real directory
+	host    string // name of this host
+	syncs   atomic.Uint64
+	started atomic.Bool // until then errors are returned by OpenHost
+}
+
+// wrapped returns d in the form that Dragonboat accepts.
+func (d *diskFS) wrapped() *vfs.ErrorFS { return vfs.Wrap(d, noErrors{}) }
+
+// noErrors injects none.
+type noErrors struct{}
+
+func (noErrors) MaybeError(vfs.Op) error { return nil }
+
+// check passes a write's error on, or ends the process over it.
+func (d *diskFS) check(err error) error {
+	if err != nil && d.started.Load() {
+		die(fmt.Sprintf("writing the Raft log failed: %v", err))
+	}
+	return err
+}
+
+func newDiskFS(root, host string) *diskFS { return &diskFS{FS: vfs.Default, root: root, host: host} }
+
+// real maps a path below virtualRoot to the real one.
+func (d *diskFS) real(name string) string {
+	rest, ok := strings.CutPrefix(filepath.Clean(name), virtualRoot)
+	if !ok {
+		return name
+	}
+	rest = strings.TrimPrefix(rest, string(filepath.Separator))
+	host, below, deeper := strings.Cut(rest, string(filepath.Separator))
+	if !deeper && host != d.host {
+		below = host // a file beside the host's directory
+	}
+	return filepath.Join(d.root, below)
+}
+
+// wrap counts the syncs of what was opened.
+func (d *diskFS) wrap(f vfs.File, err error) (vfs.File, error) {
+	if d.check(err) != nil {
+		return nil, err
+	}
+	return newDiskFile(f, d), nil
+}
+
+func (d *diskFS) Create(name string) (vfs.File, error) { return d.wrap(d.FS.Create(d.real(name))) }
+
+func (d *diskFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	return d.FS.Open(d.real(name), opts...)
+}
+
+func (d *diskFS) OpenDir(name string) (vfs.File, error) { return d.FS.OpenDir(d.real(name)) }
+
+func (d *diskFS) OpenForAppend(name string) (vfs.File, error) {
+	return d.wrap(d.FS.OpenForAppend(d.real(name)))
+}
+
+func (d *diskFS) ReuseForWrite(oldname, newname string) (vfs.File, error) {
+	return d.wrap(d.FS.ReuseForWrite(d.real(oldname), d.real(newname)))
+}
+
+func (d *diskFS) Link(oldname, newname string) error {
+	return d.FS.Link(d.real(oldname), d.real(newname))
+}
+
+func (d *diskFS) Rename(oldname, newname string) error {
+	return d.FS.Rename(d.real(oldname), d.real(newname))
+}
+
+func (d *diskFS) Remove(name string) error    { return d.FS.Remove(d.real(name)) }
+func (d *diskFS) RemoveAll(name string) error { return d.FS.RemoveAll(d.real(name)) }
+
+func (d *diskFS) MkdirAll(dir string, perm os.FileMode) error {
+	return d.FS.MkdirAll(d.real(dir), perm)
+}
+
+// Lock leaves out the lock on the whole directory: the host holds it already.
+func (d *diskFS) Lock(name string) (io.Closer, error) {
+	if filepath.Dir(name) == virtualRoot {
+		return io.NopCloser(nil), nil
+	}
+	return d.FS.Lock(d.real(name))
+}
+
+func (d *diskFS) List(dir string) ([]string, error)            { return d.FS.List(d.real(dir)) }
+func (d *diskFS) Stat(name string) (os.FileInfo, error)        { return d.FS.Stat(d.real(name)) }
+func (d *diskFS) GetDiskUsage(p string) (vfs.DiskUsage, error) { return d.FS.GetDiskUsage(d.real(p)) }
+
+// diskFile is a file opened for writing. It hides the descriptor, because
+// Dragonboat's store would otherwise sync behind its back, uncounted.
+type diskFile struct {
+	vfs.File
+	fs *diskFS
+	fd uintptr // of the File; 0 for none
+}
+
+func newDiskFile(f vfs.File, fs *diskFS) *diskFile {
+	d := &diskFile{File: f, fs: fs}
+	if os, ok := f.(interface{ Fd() uintptr }); ok {
+		d.fd = os.Fd()
+	}
+	return d
+}
+
+// Write implements io.Writer.
+func (f *diskFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	return n, f.fs.check(err)
+}
+
+// WriteAt implements io.WriterAt.
+func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.File.WriteAt(p, off)
+	return n, f.fs.check(err)
+}
+
+// Sync makes the file's contents durable. The count rises after success only.
+func (f *diskFile) Sync() error {
+	if err := f.fs.check(f.syncData()); err != nil {
+		return err
+	}
+	f.fs.syncs.Add(1)
+	return nil
+}

@@ -1,0 +1,368 @@
+package raftlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/lni/dragonboat/v4"
+	"github.com/lni/dragonboat/v4/config"
+	"github.com/lni/dragonboat/v4/raftio"
+	sm "github.com/lni/dragonboat/v4/statemachine"
+
+	"github.com/tidemark-db/tidemark/log"
+)
+
+// Timing of Raft. A tick is the unit of the others.
+const (
+	tickMs            = 10
+	heartbeatTicks    = 5
+	electionTicks     = 50 // patience with a silent leader
+	heartbeatTicksOne = 1  // the same two where there is nobody to be patient with
+	electionTicksOne  = 5
+)
+
+// Sizes of Raft's logs and queues.
+const (
+	snapshotEntries    = 50_000    // entries between snapshots
+	compactionOverhead = 10_000    // entries kept behind a snapshot for lagging replicas
+	maxInMemLogBytes   = 256 << 20 // then proposals are refused as busy
+	maxQueueBytes      = 256 << 20 // to and from each other node
+)
+
+// HostConfig says where a node keeps its logs and how it is reached.
+type HostConfig struct {
+	// Dir is the node's data directory. The host locks it as a whole and keeps
+	// its own files in a folder of it.
+	Dir string
+
+	// RaftAddr is the address to listen on for other nodes, host:port. Port 0
+	// picks a free one.
+	RaftAddr string
+
+	Logger *slog.Logger
+
+	// SnapshotEntries overrides how many entries lie between snapshots.
+	SnapshotEntries uint64
+}
+
+// Host is what the logs of one node share: the store, the transport, the threads.
+type Host struct {
+	cfg      HostConfig
+	identity *Identity
+	lock     *os.File
+	fs       *diskFS
+	node     *dragonboat.NodeHost
+
+	opening sync.Mutex // one start or stop at a time
+
+	mu     sync.Mutex // never held while calling Dragonboat: its notices take it
+	shards map[log.ID]*Shard
+	closed bool
+
+	life    context.Context // ends with Close
+	end     context.CancelFunc
+	running sync.WaitGroup
+}
+
+// OpenHost locks the data directory and starts the node's Raft engine. Errors: the
+// directory is in use, belongs to another format, or the address is taken.
+func OpenHost(cfg HostConfig) (*Host, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := checkSettings(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{cfg: cfg, lock: lock, shards: map[log.ID]*Shard{}}
+	if err := h.start(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return h, nil
+}
+
+func (h *Host) start() (err error) {
+	listen, err := freeAddress(h.cfg.RaftAddr)
+	if err != nil {
+		return fmt.Errorf("raft address: %w", err)
+	}
+	if h.identity, err = loadIdentity(h.cfg.Dir, listen); err != nil {
+		return err
+	}
+	useLogger(h.cfg.Logger)
+	h.fs = newDiskFS(filepath.Join(h.cfg.Dir, raftDir), h.identity.Hostname)
+	if err := h.fs.FS.MkdirAll(h.fs.root, 0o700); err != nil {
+		return err
+	}
+	// The engine starts its parts one by one and panics over some of them.
+	starting.Add(1)
+	defer func() {
+		starting.Add(-1)
+		if r := recover(); r != nil {
+			err = fmt.Errorf("start raft engine: %v", r)
+		}
+	}()
+	h.node, err = dragonboat.NewNodeHost(config.NodeHostConfig{
+		NodeHostDir:         virtualRoot,
+		RTTMillisecond:      tickMs,
+		RaftAddress:         h.identity.RaftAddress,
+		ListenAddress:       listen,
+		MaxSendQueueSize:    maxQueueBytes,
+		MaxReceiveQueueSize: maxQueueBytes,
+		SystemEventListener: &events{host: h},
+		EnableMetrics:       true,
+		Expert: config.ExpertConfig{
+			FS:     h.fs.wrapped(),
+			LogDB:  logDB(),
+			Engine: engine(),
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("start raft engine: %w", err)
+	}
+	if h.node == nil { // it recovers from some of its panics, and says no more
+		return errors.New("start raft engine: it panicked; the log above says why")
+	}
+	h.fs.started.Store(true)
+	h.life, h.end = context.WithCancel(context.Background())
+	h.running.Go(h.watch)
+	return nil
+}
+
+// freeAddress replaces port 0 by a free port, and finds out early whether the
+// address can be listened on at all.
+func freeAddress(addr string) (string, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// The number of stores and of threads that write to them. Both are part of the
+// data's layout: they may not change for an existing directory. Groups that
+// share a store share its syncs.
+const (
+	logStores   = 4
+	stepWorkers = 8
+)
+
+func logDB() config.LogDBConfig {
+	c := config.GetSmallMemLogDBConfig()
+	c.Shards = logStores
+	return c
+}
+
+func engine() config.EngineConfig {
+	c := config.GetDefaultEngineConfig()
+	c.ExecShards = stepWorkers
+	c.CommitShards = stepWorkers
+	c.ApplyShards = stepWorkers
+	return c
+}
+
+// Identity returns whose data this is.
+func (h *Host) Identity() Identity { return *h.identity }
+
+// Syncs returns how often the Raft log has been made durable since the start.
+func (h *Host) Syncs() uint64 { return h.fs.syncs.Load() }
+
+// WriteMetrics writes the engine's own metrics in Prometheus' text format.
+func (h *Host) WriteMetrics(w io.Writer) { dragonboat.WriteHealthMetrics(w) }
+
+// ShardOptions say who belongs to a log's group. The zero value starts a group of
+// this node alone, or continues what was started.
+type ShardOptions struct {
+	// Replica is this node's number in the group, from 1; zero means 1. A number
+	// that was removed from a group never returns.
+	Replica uint64
+
+	// Members are the first members of a group by number, with the Raft addresses
+	// that they were created with. Empty means this node alone.
+	Members map[uint64]string
+}
+
+// OpenShard opens one log over a state machine that is open already, and starts
+// to deliver what the state machine has not applied yet. It returns before all of
+// that has been applied: see Shard.Ready. An error says that the state machine's
+// files do not fit the log's.
+func (h *Host) OpenShard(ctx context.Context, id log.ID, state log.StateMachine, opts ShardOptions) (*Shard, error) {
+	h.opening.Lock()
+	defer h.opening.Unlock()
+	if opts.Replica == 0 {
+		opts.Replica = 1
+	}
+	if err := h.isOpen(); err != nil {
+		return nil, err
+	}
+	known := h.node.HasNodeInfo(uint64(id), opts.Replica)
+	if err := h.checkState(id, opts.Replica, state, known); err != nil {
+		return nil, err
+	}
+	alone := len(opts.Members) <= 1
+	members := opts.Members
+	if alone {
+		members = map[uint64]string{opts.Replica: h.identity.RaftAddress}
+	}
+	if known {
+		members = nil // as recorded
+	}
+	s := newShard(h, id, opts.Replica, state)
+	if err := h.remember(s); err != nil {
+		return nil, err
+	}
+	create := func(uint64, uint64) sm.IOnDiskStateMachine { return s.machine }
+	if err := h.node.StartOnDiskReplica(members, false, create, h.shardConfig(id, opts.Replica, alone)); err != nil {
+		h.forget(id)
+		return nil, fmt.Errorf("start log %d: %w", id, err)
+	}
+	s.start()
+	return s, ctx.Err()
+}
+
+// checkState compares the state machine's files with the log's before Dragonboat
+// does, which would end the process.
+func (h *Host) checkState(id log.ID, replica uint64, state log.StateMachine, known bool) error {
+	applied := state.Applied()
+	if !known && applied > 0 {
+		return fmt.Errorf("log %d: the tables are at index %d, but there is no log of replica %d in %s: one of the two was removed or comes from elsewhere", id, applied, replica, h.fs.root)
+	}
+	need, err := storedSnapshot(h.cfg.Dir, id, replica)
+	if err != nil {
+		return fmt.Errorf("log %d: %w", id, err)
+	}
+	if applied < need {
+		return fmt.Errorf("log %d: the tables are at index %d, but the log begins after index %d: the tables were removed or replaced by older ones", id, applied, need)
+	}
+	return nil
+}
+
+func (h *Host) shardConfig(id log.ID, replica uint64, alone bool) config.Config {
+	c := config.Config{
+		ShardID:             uint64(id),
+		ReplicaID:           replica,
+		CheckQuorum:         true,
+		PreVote:             true,
+		ElectionRTT:         electionTicks,
+		HeartbeatRTT:        heartbeatTicks,
+		OrderedConfigChange: true,
+		WaitReady:           true,
+		SnapshotEntries:     snapshotEntries,
+		CompactionOverhead:  compactionOverhead,
+		MaxInMemLogSize:     maxInMemLogBytes,
+	}
+	if alone {
+		c.ElectionRTT, c.HeartbeatRTT = electionTicksOne, heartbeatTicksOne
+	}
+	if n := h.cfg.SnapshotEntries; n > 0 {
+		c.SnapshotEntries, c.CompactionOverhead = n, n/5
+	}
+	return c
+}
+
+// Close stops all shards and releases the data directory. The state machines stay
+// open, and are not called any more.
+func (h *Host) Close() error {
+	h.opening.Lock()
+	defer h.opening.Unlock()
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil
+	}
+	h.closed = true
+	h.mu.Unlock()
+	shards := h.openShards()
+	h.end()
+	h.running.Wait()
+	for _, s := range shards {
+		s.stop()
+	}
+	h.node.Close()
+	return h.lock.Close()
+}
+
+func (h *Host) isOpen() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return log.ErrClosed
+	}
+	return nil
+}
+
+// remember adds a shard that is about to start.
+func (h *Host) remember(s *Shard) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.shards[s.id] != nil {
+		return fmt.Errorf("log %d is open already", s.id)
+	}
+	h.shards[s.id] = s
+	return nil
+}
+
+// openShards returns the shards that are open, in no order.
+func (h *Host) openShards() []*Shard {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Values(h.shards))
+}
+
+// forget removes a closed shard.
+func (h *Host) forget(id log.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.shards, id)
+}
+
+// events receives Dragonboat's notices. Its methods run on one goroutine of
+// Dragonboat's and must be quick.
+type events struct {
+	ignoredEvents
+	host *Host
+}
+
+// MembershipChanged implements raftio.ISystemEventListener.
+func (e *events) MembershipChanged(info raftio.NodeInfo) {
+	e.host.mu.Lock()
+	s := e.host.shards[log.ID(info.ShardID)]
+	e.host.mu.Unlock()
+	if s != nil {
+		s.members.doubt()
+	}
+}
+
+// ignoredEvents are the notices that nobody needs.
+type ignoredEvents struct{}
+
+func (ignoredEvents) NodeHostShuttingDown()                       {}
+func (ignoredEvents) NodeUnloaded(raftio.NodeInfo)                {}
+func (ignoredEvents) NodeDeleted(raftio.NodeInfo)                 {}
+func (ignoredEvents) NodeReady(raftio.NodeInfo)                   {}
+func (ignoredEvents) ConnectionEstablished(raftio.ConnectionInfo) {}
+func (ignoredEvents) ConnectionFailed(raftio.ConnectionInfo)      {}
+func (ignoredEvents) SendSnapshotStarted(raftio.SnapshotInfo)     {}
+func (ignoredEvents) SendSnapshotCompleted(raftio.SnapshotInfo)   {}
+func (ignoredEvents) SendSnapshotAborted(raftio.SnapshotInfo)     {}
+func (ignoredEvents) SnapshotReceived(raftio.SnapshotInfo)        {}
+func (ignoredEvents) SnapshotRecovered(raftio.SnapshotInfo)       {}
+func (ignoredEvents) SnapshotCreated(raftio.SnapshotInfo)         {}
+func (ignoredEvents) SnapshotCompacted(raftio.SnapshotInfo)       {}
+func (ignoredEvents) LogCompacted(raftio.EntryInfo)               {}
+func (ignoredEvents) LogDBCompacted(raftio.EntryInfo)             {}

@@ -1,0 +1,164 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	dragonboat "github.com/lni/dragonboat/v4/statemachine"
+
+	"github.com/tidemark-db/tidemark/log"
+)
+
+// What a result's Value says about its Data.
+const (
+	valueApplied uint64 = 1
+	valueHalted  uint64 = 2 // the state machine is halted: no data
+)
+
+// machine makes a log.StateMachine one of Dragonboat's. Errors that it returns
+// end the process, so halting is not one.
+type machine struct {
+	state  log.StateMachine
+	logger *slog.Logger
+	halted atomic.Bool
+	batch  []log.Committed // reused between updates
+	closed chan struct{}   // Dragonboat has let go of the state machine
+}
+
+var _ dragonboat.IOnDiskStateMachine = (*machine)(nil)
+
+// Open implements dragonboat.IOnDiskStateMachine. The state machine is open
+// already; its index was compared with the snapshots before the start.
+func (m *machine) Open(<-chan struct{}) (uint64, error) { return uint64(m.state.Applied()), nil }
+
+// Update applies committed entries. Once halted, it answers every entry with a
+// mark: Dragonboat goes on counting, the state machine does not, and since no
+// snapshot is recorded either, the entries come again after a restart.
+func (m *machine) Update(entries []dragonboat.Entry) ([]dragonboat.Entry, error) {
+	if m.halted.Load() {
+		return markHalted(entries, 0), nil
+	}
+	m.batch = m.batch[:0]
+	for i := range entries {
+		m.batch = append(m.batch, log.Committed{Index: log.Index(entries[i].Index), Data: entries[i].Cmd})
+	}
+	answers, err := m.state.Apply(m.batch)
+	clear(m.batch) // do not hold on to the entries
+	if err == nil && len(answers) != len(entries) {
+		return nil, fmt.Errorf("state machine gave %d answers to %d entries", len(answers), len(entries))
+	}
+	if err != nil && (!errors.Is(err, log.ErrHalted) || len(answers) > len(entries)) {
+		return nil, err
+	}
+	for i, answer := range answers {
+		entries[i].Result = dragonboat.Result{Value: valueApplied, Data: answer}
+	}
+	if err != nil {
+		m.halt(err)
+	}
+	return markHalted(entries, len(answers)), nil
+}
+
+func (m *machine) halt(err error) {
+	m.halted.Store(true)
+	m.logger.Error("the state machine is halted: the log is read-only on this node", "applied", m.state.Applied(), "error", err)
+}
+
+func markHalted(entries []dragonboat.Entry, from int) []dragonboat.Entry {
+	for i := from; i < len(entries); i++ {
+		entries[i].Result = dragonboat.Result{Value: valueHalted}
+	}
+	return entries
+}
+
+// Sync is called in front of every recorded snapshot, and from time to time. A
+// halted state machine syncs what it has, but a snapshot must not be recorded:
+// its index would be past entries that were never applied.
+func (m *machine) Sync() error {
+	err := m.state.Sync()
+	if err != nil && !errors.Is(err, log.ErrHalted) {
+		return err
+	}
+	if (err != nil || m.halted.Load()) && !calledPeriodically() {
+		return errNoSnapshot{}
+	}
+	return nil
+}
+
+// PrepareSnapshot implements dragonboat.IOnDiskStateMachine.
+func (m *machine) PrepareSnapshot() (any, error) {
+	if m.halted.Load() {
+		return nil, errNoSnapshot{}
+	}
+	image, err := m.state.Prepare()
+	if errors.Is(err, log.ErrHalted) {
+		return nil, errNoSnapshot{}
+	}
+	return image, err
+}
+
+// SaveSnapshot implements dragonboat.IOnDiskStateMachine.
+func (m *machine) SaveSnapshot(image any, w io.Writer, stop <-chan struct{}) error {
+	return m.state.Save(image, w, stop)
+}
+
+// RecoverFromSnapshot implements dragonboat.IOnDiskStateMachine. The restored
+// state is past what the state machine halted at.
+func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
+	if err := m.state.Restore(r, stop); err != nil {
+		return err
+	}
+	m.halted.Store(false)
+	return nil
+}
+
+// Lookup implements dragonboat.IOnDiskStateMachine. Reads never come this way.
+func (m *machine) Lookup(any) (any, error) { return nil, dragonboat.ErrNotImplemented }
+
+// Close implements dragonboat.IOnDiskStateMachine. The state machine stays open.
+func (m *machine) Close() error {
+	close(m.closed)
+	return nil
+}
+
+// errNoSnapshot refuses a snapshot in the one way that Dragonboat takes without
+// ending the process and without recording anything. Saving one locally it
+// tolerates "out of date", an error of an internal package that can only be
+// named by its text; ErrSnapshotAborted it would tolerate too, but then it
+// cleans up a directory that it has not made yet, and dies of that. Streaming
+// one to another replica, it tolerates ErrSnapshotStreaming.
+type errNoSnapshot struct{}
+
+func (errNoSnapshot) Error() string { return "no snapshot: the state machine is halted" }
+
+// Is implements the comparison of errors.Is.
+func (errNoSnapshot) Is(target error) bool {
+	return target == dragonboat.ErrSnapshotStreaming || target.Error() == "snapshot out of date"
+}
+
+// periodicCaller is the function that calls Sync when no snapshot is at stake.
+const periodicCaller = "rsm.(*StateMachine).Handle"
+
+// calledPeriodically tells the two callers of Sync apart, which Dragonboat does
+// not: an error ends the process in one and prevents a snapshot in the other. It
+// looks at the stack, only when the state machine is halted. Should Dragonboat's
+// functions be renamed, no snapshot is recorded wrongly: at worst the process
+// ends, as with any other error of a state machine.
+func calledPeriodically() bool {
+	pcs := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, periodicCaller) {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package raftlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lni/dragonboat/v4"
+	"github.com/lni/dragonboat/v4/client"
+
+	"github.com/tidemark-db/tidemark/log"
+)
+
+// Bounds for calls whose context has no deadline, because Dragonboat needs one.
+const (
+	proposalTimeout = 30 * time.Second
+	readTimeout     = 30 * time.Second
+)
+
+// A request that was refused for lack of room or of a leader is tried again, with
+// pauses that double from the first to the longest, for so long in all.
+const (
+	retryPauseFirst   = time.Millisecond
+	retryPauseLongest = 50 * time.Millisecond
+	retryFor          = 5 * time.Second
+)
+
+// closeTimeout bounds the wait for a running Apply when one shard is closed.
+const closeTimeout = time.Minute
+
+// Shard is one replicated log on this node. It implements log.Log.
+type Shard struct {
+	host    *Host
+	id      log.ID
+	replica uint64
+	session *client.Session
+	machine *machine
+	members *members
+	ready   chan struct{} // everything found at the start is applied
+	running sync.WaitGroup
+
+	// life ends when the shard is closed. sending is held by requests while they
+	// enter Dragonboat, which does not expect calls during its own Close.
+	life    context.Context
+	end     context.CancelFunc
+	sending sync.RWMutex
+}
+
+var _ log.Log = (*Shard)(nil)
+
+func newShard(h *Host, id log.ID, replica uint64, state log.StateMachine) *Shard {
+	life, end := context.WithCancel(context.Background())
+	return &Shard{
+		host:    h,
+		id:      id,
+		replica: replica,
+		session: h.node.GetNoOPSession(uint64(id)),
+		machine: &machine{state: state, logger: h.cfg.Logger.With("log", uint64(id)), closed: make(chan struct{})},
+		members: newMembers(),
+		ready:   make(chan struct{}),
+		life:    life,
+		end:     end,
+	}
+}
+
+func (s *Shard) start() {
+	s.running.Go(func() { s.members.follow(s.life, s.host.node, uint64(s.id), s.replica, s.ready) })
+}
+
+// Ready waits until the group has a leader and everything that was in the log at
+// the start has been applied here.
+func (s *Shard) Ready(ctx context.Context) error {
+	select {
+	case <-s.ready:
+		return nil
+	case <-s.life.Done():
+		return log.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Halted says whether the state machine has stopped applying.
+func (s *Shard) Halted() bool { return s.machine.halted.Load() }
+
+// Leader returns the number of the replica that leads the group, and whether
+// there is one.
+func (s *Shard) Leader() (replica uint64, ok bool) {
+	leader, _, ok, err := s.host.node.GetLeaderID(uint64(s.id))
+	return leader, ok && err == nil
+}
+
+// Append implements log.Log.
+func (s *Shard) Append(ctx context.Context, data []byte) ([]byte, error) {
+	if len(data) > log.MaxEntryBytes {
+		return nil, log.ErrTooLarge
+	}
+	if s.machine.halted.Load() {
+		return nil, log.ErrHalted
+	}
+	result, err := s.request(ctx, proposalTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
+		return s.host.node.Propose(s.session, data, timeout)
+	})
+	switch {
+	case errors.Is(err, errUnsettled):
+		return nil, fmt.Errorf("%w: %w", log.ErrUnknownOutcome, err)
+	case err != nil:
+		return nil, err
+	case result.GetResult().Value == valueHalted:
+		return nil, fmt.Errorf("%w: %w", log.ErrUnknownOutcome, log.ErrHalted)
+	}
+	return result.GetResult().Data, nil
+}
+
+// ReadIndex implements log.Log.
+func (s *Shard) ReadIndex(ctx context.Context) error {
+	if s.life.Err() != nil {
+		return log.ErrClosed
+	}
+	if s.members.alone.Load() {
+		return nil // also when halted: nobody has gone on without us
+	}
+	_, err := s.request(ctx, readTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
+		return s.host.node.ReadIndex(uint64(s.id), timeout)
+	})
+	if err == nil && s.machine.halted.Load() {
+		return log.ErrHalted
+	}
+	return err
+}
+
+// errUnsettled says that a request was accepted and that its end is not known.
+var errUnsettled = errors.New("no answer from the log")
+
+// request runs one request to its end. What was refused is tried again; what was
+// accepted never is.
+func (s *Shard) request(ctx context.Context, timeout time.Duration, send func(time.Duration) (*dragonboat.RequestState, error)) (dragonboat.RequestResult, error) {
+	var zero dragonboat.RequestResult
+	pause := retryPauseFirst
+	var giveUp time.Time
+	for {
+		if deadline, ok := ctx.Deadline(); ok {
+			timeout = min(timeout, time.Until(deadline))
+		}
+		if err := ctx.Err(); err != nil {
+			return zero, fmt.Errorf("%w: %w", log.ErrBusy, err)
+		}
+		rs, err := s.send(max(timeout, tickMs*time.Millisecond), send)
+		if err == nil {
+			var result dragonboat.RequestResult
+			if result, err = s.wait(ctx, rs); !errors.Is(err, dragonboat.ErrShardNotReady) {
+				return result, err
+			}
+		}
+		if !errors.Is(err, dragonboat.ErrSystemBusy) && !errors.Is(err, dragonboat.ErrShardNotReady) && !errors.Is(err, dragonboat.ErrShardNotInitialized) {
+			return zero, refusal(err)
+		}
+		if now := time.Now(); giveUp.IsZero() {
+			giveUp = now.Add(retryFor)
+		} else if now.After(giveUp) {
+			return zero, fmt.Errorf("%w: %w", log.ErrBusy, err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		case <-s.life.Done():
+		}
+		pause = min(2*pause, retryPauseLongest)
+	}
+}
+
+func (s *Shard) send(timeout time.Duration, send func(time.Duration) (*dragonboat.RequestState, error)) (*dragonboat.RequestState, error) {
+	s.sending.RLock()
+	defer s.sending.RUnlock()
+	if s.life.Err() != nil {
+		return nil, dragonboat.ErrClosed
+	}
+	return send(timeout)
+}
+
+// wait waits for the end of an accepted request. ErrShardNotReady means that it
+// was dropped before it was appended.
+func (s *Shard) wait(ctx context.Context, rs *dragonboat.RequestState) (dragonboat.RequestResult, error) {
+	select {
+	case result := <-rs.AppliedC():
+		defer rs.Release()
+		switch {
+		case result.Completed():
+			return result, nil
+		case result.Dropped():
+			return result, dragonboat.ErrShardNotReady
+		case result.Terminated():
+			return result, fmt.Errorf("%w: %w", errUnsettled, log.ErrClosed)
+		default:
+			return result, fmt.Errorf("%w: %w", errUnsettled, context.DeadlineExceeded)
+		}
+	case <-ctx.Done():
+		return dragonboat.RequestResult{}, fmt.Errorf("%w: %w", errUnsettled, ctx.Err())
+	}
+}
+
+// refusal translates errors of requests that were never accepted.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, dragonboat.ErrPayloadTooBig):
+		return log.ErrTooLarge
+	case errors.Is(err, dragonboat.ErrClosed), errors.Is(err, dragonboat.ErrShardClosed), errors.Is(err, dragonboat.ErrShardNotFound):
+		return log.ErrClosed
+	}
+	return fmt.Errorf("log request: %w", err)
+}
+
+// stop lets requests fail and ends the shard's goroutine.
+func (s *Shard) stop() bool {
+	s.sending.Lock()
+	open := s.life.Err() == nil
+	s.end()
+	s.sending.Unlock()
+	s.running.Wait()
+	return open
+}
+
+// Close implements log.Log. Other logs of the host go on.
+func (s *Shard) Close() error {
+	if !s.stop() {
+		return nil
+	}
+	defer s.host.forget(s.id)
+	if err := s.host.node.StopShard(uint64(s.id)); err != nil && !errors.Is(err, dragonboat.ErrClosed) {
+		return fmt.Errorf("close log %d: %w", s.id, err)
+	}
+	select {
+	case <-s.machine.closed:
+		return nil
+	case <-time.After(closeTimeout):
+		return fmt.Errorf("close log %d: still applying after %s", s.id, closeTimeout)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package raftlog
+
+func (f *diskFile) syncData() error { return f.File.Sync() }
