@@ -31,6 +31,18 @@ func (e *UniqueViolationError) Error() string {
 	return fmt.Sprintf("duplicate key value violates unique constraint %q", e.Index.Name)
 }
 
+// As makes it a *sqlstate.Error for those who look for one: 23505. The detail
+// that names the key's values needs a client's formats, so query adds it.
+func (e *UniqueViolationError) As(target any) bool {
+	p, ok := target.(**sqlstate.Error)
+	if !ok {
+		return false
+	}
+	*p = sqlstate.New(sqlstate.UniqueViolation, "%s", e.Error())
+	(*p).Table, (*p).Constraint = e.Table.Name, e.Index.Name
+	return true
+}
+
 // HaltedError says that a replica has stopped applying its log because an
 // entry could not be applied. It wraps log.ErrHalted.
 type HaltedError struct {

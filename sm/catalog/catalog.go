@@ -77,6 +77,11 @@ func (c *Catalog) Version() Version { return c.version }
 // Draft counts the uncommitted changes made over Version; 0 means none.
 func (c *Catalog) Draft() uint64 { return c.draft }
 
+// SetDraft gives the draft c a number of the caller's choice. A transaction that
+// rolls back to a savepoint goes on from an older draft; counting on its own, it
+// keeps two different drafts from having one number.
+func (c *Catalog) SetDraft(n uint64) { c.draft = n }
+
 // Put adds a descriptor or replaces the one with its ID.
 func (c *Catalog) Put(d Descriptor) {
 	c.Delete(d.DescriptorID())

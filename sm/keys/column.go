@@ -8,8 +8,12 @@ import (
 // AppendColumn appends the order-preserving form of one index column's value.
 // types.AppendKey puts NULLs last in ascending and first in descending order,
 // as PostgreSQL does unless told otherwise; the other two orders get a marker
-// byte before each value.
+// byte before each value. Blanks at the end of a bpchar mean nothing and are
+// left out.
 func AppendColumn(dst []byte, d types.Datum, c *catalog.IndexColumn) []byte {
+	if c.Type == types.BPCharType.OID && !d.IsNull() {
+		d = types.String(types.TrimBPChar(d.Str()))
+	}
 	if c.NullsFirst == c.Descending {
 		return types.AppendKey(dst, d, c.Descending)
 	}

@@ -1,0 +1,129 @@
+package sm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// A replica's directory holds the store in a sub-directory, store-1 at first,
+// and a pointer file that names the one in use. A restored snapshot is built in
+// the next sub-directory; moving the pointer is the one step that makes it the
+// store. Sub-directories that the pointer does not name are left-overs.
+const (
+	storePrefix = "store-"
+	imagePrefix = "image-"
+	pointerName = "current"
+	firstStore  = storePrefix + "1"
+)
+
+// writeCategory is how Pebble's file systems account what is written here.
+const writeCategory = vfs.WriteCategoryUnspecified
+
+// openCurrent opens the store that the pointer names, or a new one.
+func (r *Replica) openCurrent() (*store, error) {
+	dir := r.opt.Dir
+	if err := r.fs.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("sm: %w", err)
+	}
+	name, err := r.readPointer()
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		name = firstStore
+		if err := errors.Join(r.writePointer(name), syncDir(r.fs, r.fs.PathDir(dir))); err != nil {
+			return nil, err
+		}
+	}
+	s, err := openStore(&r.opt, r.fs, r.cache, r.fs.PathJoin(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	// Only with the store's lock held is it certain that nobody else is here.
+	if err := r.removeLeftovers(name); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	return s, nil
+}
+
+func (r *Replica) readPointer() (string, error) {
+	f, err := r.fs.Open(r.fs.PathJoin(r.opt.Dir, pointerName))
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return "", nil
+		}
+		return "", fmt.Errorf("sm: %w", err)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, 64))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", fmt.Errorf("sm: %w", err)
+	}
+	name := strings.TrimSpace(string(b))
+	if _, err := storeNumber(name); err != nil {
+		return "", fmt.Errorf("sm: %s names no store: %q", pointerName, name)
+	}
+	return name, nil
+}
+
+func storeNumber(name string) (int, error) {
+	n, ok := strings.CutPrefix(name, storePrefix)
+	if !ok {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.Atoi(n)
+}
+
+// writePointer makes name the store in use, atomically and durably.
+func (r *Replica) writePointer(name string) error {
+	path := r.fs.PathJoin(r.opt.Dir, pointerName)
+	temp := path + ".new"
+	f, err := r.fs.Create(temp, writeCategory)
+	if err != nil {
+		return fmt.Errorf("sm: %w", err)
+	}
+	_, err = f.Write([]byte(name + "\n"))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = r.fs.Rename(temp, path)
+	}
+	if err == nil {
+		err = syncDir(r.fs, r.opt.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("sm: %w", err)
+	}
+	return nil
+}
+
+// removeLeftovers removes stores and images that nobody uses.
+func (r *Replica) removeLeftovers(current string) error {
+	names, err := r.fs.List(r.opt.Dir)
+	if err != nil {
+		return fmt.Errorf("sm: %w", err)
+	}
+	for _, name := range names {
+		leftover := strings.HasPrefix(name, storePrefix) && name != current || strings.HasPrefix(name, imagePrefix)
+		if leftover {
+			if err := r.fs.RemoveAll(r.fs.PathJoin(r.opt.Dir, name)); err != nil {
+				return fmt.Errorf("sm: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,364 @@
+package sm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/sm/catalog"
+	"github.com/tidemark-db/tidemark/sm/keys"
+	"github.com/tidemark-db/tidemark/sm/sqlstate"
+)
+
+// Replica is the state machine of one log on one node.
+type Replica struct {
+	opt       Options
+	fs        vfs.FS
+	log       *slog.Logger
+	executor  Executor
+	evaluator IndexEvaluator
+	cache     *pebble.Cache
+
+	// applyMu serialises everything that changes the state or replaces the
+	// store: Apply, Sync, Prepare, Restore, Close.
+	applyMu sync.Mutex
+	state   state
+	closing bool
+	images  int // numbers the checkpoints
+
+	published atomic.Pointer[published]
+	halted    atomic.Pointer[HaltedError]
+	waiters   waiters
+	catalogs  catalogHistory
+
+	sumsMu sync.RWMutex
+	sums   map[catalog.StorageID]storageSum
+
+	changedMu sync.RWMutex
+	// changed has the last transaction that changed a table, of those since
+	// knownSince.
+	changed    map[catalog.ID]log.Offset
+	knownSince log.Offset
+}
+
+var _ log.StateMachine = (*Replica)(nil)
+
+// published is what a batch made visible, replaced as a whole.
+type published struct {
+	position   Position
+	catalog    *catalog.Catalog
+	store      *store
+	generation uint64
+	nextIDs    nextIDs
+}
+
+// nextIDs are the numbers that a transaction hands out.
+type nextIDs struct {
+	id      catalog.ID
+	storage catalog.StorageID
+	row     uint64
+}
+
+// closeWait is how long Close waits for open views.
+const closeWait = 10 * time.Second
+
+// Open opens the replica in o.Dir, or creates an empty one there.
+func Open(o Options) (*Replica, error) {
+	if o.Executor == nil || o.Dir == "" {
+		return nil, errors.New("sm: Options need a Dir and an Executor")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = DefaultMemTableBytes
+	}
+	r := &Replica{opt: o, fs: o.FS, log: o.Logger, executor: o.Executor, evaluator: o.IndexEvaluator}
+	if r.fs == nil {
+		r.fs = vfs.Default
+	}
+	if r.cache = o.Cache; r.cache == nil {
+		r.cache = pebble.NewCache(DefaultCacheBytes)
+	} else {
+		r.cache.Ref()
+	}
+	s, err := r.openCurrent()
+	if err == nil {
+		if err = r.load(s); err != nil {
+			err = errors.Join(err, s.db.Close())
+		}
+	}
+	if err != nil {
+		r.cache.Unref()
+		return nil, err
+	}
+	return r, nil
+}
+
+// load reads what is kept in memory from s and makes s the replica's store.
+func (r *Replica) load(s *store) error {
+	st, err := readState(s)
+	if err != nil {
+		return err
+	}
+	sums, err := readSums(s)
+	if err != nil {
+		return err
+	}
+	cat, versions, err := loadCatalog(s, keys.MaxVersion)
+	if err != nil {
+		return err
+	}
+	if st.catalog != cat.Version() {
+		return fmt.Errorf("sm: catalog is of %s, the state says %s", cat.Version(), st.catalog)
+	}
+	r.state = st
+	r.sumsMu.Lock()
+	r.sums = sums
+	r.sumsMu.Unlock()
+	r.changedMu.Lock()
+	r.changed, r.knownSince = map[catalog.ID]log.Offset{}, st.offset
+	r.changedMu.Unlock()
+	r.catalogs.reset(cat, versions)
+	r.published.Store(&published{
+		position: st.position(), catalog: cat, store: s,
+		nextIDs: nextIDs{id: st.nextID, storage: st.nextStorage, row: st.nextRow},
+	})
+	r.waiters.reached(st.offset)
+	return nil
+}
+
+// publish makes what a has committed visible, and wakes who waits for it.
+func (r *Replica) publish(a *applier) error {
+	old := r.published.Load()
+	r.state = a.state
+	r.sumsMu.Lock()
+	for id, s := range a.sums {
+		r.sums[id] = s
+	}
+	for _, id := range a.dropped {
+		delete(r.sums, id)
+	}
+	r.sumsMu.Unlock()
+	for _, c := range a.catalogs {
+		r.catalogs.add(c)
+	}
+	// First the pools: an iterator made from here on sees the new batch.
+	err := errors.Join(old.store.points.advance(), old.store.scans.advance())
+	r.published.Store(&published{
+		position: a.state.position(), catalog: a.cat, store: old.store, generation: old.store.scans.generation.Load(),
+		nextIDs: nextIDs{id: a.state.nextID, storage: a.state.nextStorage, row: a.state.nextRow},
+	})
+	r.waiters.reached(a.state.offset)
+	return err
+}
+
+// Applied implements log.StateMachine.
+func (r *Replica) Applied() log.Index { return r.published.Load().position.Index }
+
+// Position returns how far the replica has applied its log.
+func (r *Replica) Position() Position { return r.published.Load().position }
+
+// Wait returns once everything up to off has been applied. It returns the
+// context's error, log.ErrClosed, or a *HaltedError when off will not come.
+func (r *Replica) Wait(ctx context.Context, off log.Offset) error {
+	if r.Position().Offset >= off {
+		return nil
+	}
+	return r.waiters.wait(ctx, off)
+}
+
+// Halted returns why the replica has stopped applying its log (a
+// *HaltedError), or nil. A halted replica serves reads; Apply answers every
+// further entry with a failure and nothing advances.
+func (r *Replica) Halted() error {
+	if h := r.halted.Load(); h != nil {
+		return h
+	}
+	return nil
+}
+
+// Flush starts writing what is only in memory to disk, and does not wait: it
+// keeps replay after a crash short and Sync quick.
+func (r *Replica) Flush() error {
+	s, err := r.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.store.release()
+	_, err = s.store.db.AsyncFlush()
+	return err
+}
+
+// Sync implements log.StateMachine. While the replica is halted it makes what
+// was applied durable and returns log.ErrHalted, since the log must record no
+// snapshot beyond that.
+func (r *Replica) Sync() error {
+	r.applyMu.Lock()
+	defer r.applyMu.Unlock()
+	if r.closing {
+		return log.ErrClosed
+	}
+	if err := r.published.Load().store.db.Flush(); err != nil {
+		return fmt.Errorf("sm: sync: %w", err)
+	}
+	return r.Halted()
+}
+
+// Close implements log.StateMachine. It makes everything applied durable, wakes
+// waiters with log.ErrClosed and waits a while for open views.
+func (r *Replica) Close() error {
+	r.applyMu.Lock()
+	defer r.applyMu.Unlock()
+	if r.closing {
+		return nil
+	}
+	r.closing = true
+	r.waiters.fail(log.ErrClosed)
+	s := r.published.Load().store
+	err := s.db.Flush()
+	s.release()
+	select {
+	case <-s.closed:
+		err = errors.Join(err, s.closeErr)
+	case <-time.After(closeWait):
+		return errors.Join(err, errors.New("sm: views are still open, the store stays open with them"))
+	}
+	r.cache.Unref()
+	return err
+}
+
+// acquire takes a reference to the store that is published.
+func (r *Replica) acquire() (*published, error) {
+	for {
+		p := r.published.Load()
+		if p.store.acquire() {
+			return p, nil
+		}
+		if r.published.Load() == p {
+			return nil, log.ErrClosed
+		}
+	}
+}
+
+// TableChangedSince reports whether a committed transaction may have changed
+// the table, its rows or its descriptor, after off. It is conservative: true
+// when this node cannot tell, as after a restart.
+func (r *Replica) TableChangedSince(t catalog.ID, off log.Offset) bool {
+	r.changedMu.RLock()
+	defer r.changedMu.RUnlock()
+	return off < r.knownSince || r.changed[t] > off
+}
+
+func (r *Replica) noteChange(t catalog.ID, at log.Offset) {
+	r.changedMu.Lock()
+	r.changed[t] = at
+	r.changedMu.Unlock()
+}
+
+// RowCount returns about how many rows the table has now; it is for planning
+// reads outside apply.
+func (r *Replica) RowCount(t *catalog.Table) int64 {
+	r.sumsMu.RLock()
+	defer r.sumsMu.RUnlock()
+	return r.sums[t.Storage].rows
+}
+
+// View returns a view of the latest offset. It must be closed. The error is
+// log.ErrClosed.
+func (r *Replica) View() (*View, error) {
+	p, err := r.acquire()
+	if err != nil {
+		return nil, err
+	}
+	return &View{r: r, p: p, offset: p.position.Offset, time: p.position.Time, catalog: p.catalog}, nil
+}
+
+// ViewAt returns a view of an older offset, which must be closed. Between two
+// commit offsets it shows the former. Errors are 22023 for an offset below the
+// floor or past the end.
+func (r *Replica) ViewAt(off log.Offset) (*View, error) {
+	v, err := r.View()
+	if err != nil {
+		return nil, err
+	}
+	pos := &v.p.position
+	switch {
+	case off > pos.End:
+		err = sqlstate.New(sqlstate.InvalidParameterValue, "offset %s is past the end of the log, %s", off, pos.End)
+	case off < pos.Floor:
+		err = sqlstate.New(sqlstate.InvalidParameterValue, "offset %s is no longer retained; the oldest is %s", off, pos.Floor)
+	case off < pos.Offset:
+		v.old, v.offset = true, off
+		if v.catalog, err = r.catalogs.at(v.p.store, off); err == nil {
+			err = v.settle()
+		}
+	}
+	if err != nil {
+		v.Close()
+		return nil, err
+	}
+	return v, nil
+}
+
+// readState reads the state record, or makes the first one.
+func readState(s *store) (state, error) {
+	value, closer, err := s.db.Get(keys.AppendMeta(nil, stateName))
+	if errors.Is(err, pebble.ErrNotFound) {
+		st := newState()
+		st.total, err = genesisSum()
+		return st, err
+	}
+	if err != nil {
+		return state{}, fmt.Errorf("sm: state: %w", err)
+	}
+	defer closer.Close()
+	return decodeState(value)
+}
+
+// readSums reads the accounts of all key spaces.
+func readSums(s *store) (map[catalog.StorageID]storageSum, error) {
+	sums := map[catalog.StorageID]storageSum{}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: keys.SpaceStart(keys.Sums), UpperBound: keys.SpaceStart(keys.Sums + 1)})
+	if err != nil {
+		return nil, err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		k, err := keys.Decode(it.Key())
+		if err != nil {
+			return nil, errors.Join(err, it.Close())
+		}
+		sum, ok := decodeStorageSum(it.Value())
+		if !ok {
+			return nil, errors.Join(fmt.Errorf("%w: sum of storage %d", errCorrupt, k.Storage), it.Close())
+		}
+		sums[k.Storage] = sum
+	}
+	return sums, errors.Join(it.Error(), it.Close())
+}
+
+// pebbleLogger hands Pebble's messages on. Pebble calls Fatalf where it cannot
+// go on, and expects not to return.
+type pebbleLogger struct{ log *slog.Logger }
+
+func (l pebbleLogger) Infof(format string, args ...any) {
+	l.log.Debug("pebble: " + fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	msg := "pebble: " + fmt.Sprintf(format, args...)
+	l.log.Error(msg)
+	panic(msg)
+}
