@@ -25,7 +25,9 @@ import (
 //	stubborn           blocks until the test ends it, whatever its context says
 //	panic              panics
 //	midrow             panics while a row is being encoded
-//	copyin             COPY FROM STDIN; counts bytes
+//	conflict           makes the commit at Sync fail
+//	internal           fails with an error that has no SQLSTATE
+//	copyin [binary]    COPY FROM STDIN; counts bytes
 //	copybad            the same, fails after the first message
 //	copyout N          COPY TO STDOUT of N lines
 //	begin, commit, rollback, notice TEXT, set NAME VALUE
@@ -36,6 +38,7 @@ type fakeSession struct {
 	portals  map[string]*fakePortal
 	status   byte
 	failed   bool // implicit transaction
+	conflict bool // Sync will fail
 }
 
 type fakePrepared struct {
@@ -99,7 +102,11 @@ func (s *fakeSession) Failed() {
 }
 
 func (s *fakeSession) Sync(context.Context, query.ResultWriter) error {
-	s.failed = false
+	conflict := s.conflict && !s.failed
+	s.failed, s.conflict = false, false
+	if conflict {
+		return sqlstate.New(sqlstate.SerializationFailure, "could not serialize access")
+	}
 	return nil
 }
 
@@ -234,7 +241,7 @@ func (s *fakeSession) run(ctx context.Context, p *fakePortal, maxRows int, last 
 	case "wait", "stubborn":
 		return false, s.block(ctx, word)
 	case "copyin", "copybad":
-		return false, s.copyIn(word == "copybad", w)
+		return false, s.copyIn(word == "copybad", rest == "binary", w)
 	case "copyout":
 		return false, s.copyOut(number(p.sql, 1), w)
 	}
@@ -272,6 +279,10 @@ func (s *fakeSession) utility(word, rest string, w query.ResultWriter) error {
 	case "full":
 		return &sqlstate.Error{Code: "23505", Message: "m\x00\xff", Detail: "d", Hint: "h", Position: 7, Where: "w",
 			Schema: "s", Table: "t", Column: "c", DataType: "dt", Constraint: "n"}
+	case "internal":
+		return fmt.Errorf("disk on fire")
+	case "conflict":
+		s.conflict = true
 	case "panic":
 		panic("the fake was told to")
 	case "begin":
@@ -315,8 +326,8 @@ func (p *fakePortal) rows(maxRows int, w query.ResultWriter) (bool, error) {
 	return false, w.CommandComplete("SELECT " + strconv.Itoa(p.n))
 }
 
-func (s *fakeSession) copyIn(bad bool, w query.ResultWriter) error {
-	r, err := w.CopyIn(false, 2)
+func (s *fakeSession) copyIn(bad, binary bool, w query.ResultWriter) error {
+	r, err := w.CopyIn(binary, 2)
 	if err != nil {
 		return err
 	}
