@@ -446,11 +446,3 @@ func TestWriteErrorEndsTheProcess(t *testing.T) {
 	openShard(t, h, state)
 	require.Equal(t, "acknowledged", state.state.Entries[0])
 }
-
-// TestEngineAnswers looks at the watchdog's question from both sides.
-func TestEngineAnswers(t *testing.T) {
-	h := openHost(t, HostConfig{Dir: t.TempDir()})
-	s := openShard(t, h, &toy{})
-	require.True(t, s.answers(t.Context(), 5*time.Second))
-	require.False(t, s.answers(t.Context(), 0), "no answer comes at once")
-}
