@@ -13,10 +13,10 @@ var (
 	ErrClosed         = errors.New("log is closed")
 )
 
-// ErrHalted is what a state machine answers, from Sync, Prepare and Apply, once
-// it has stopped applying because an entry could not be executed. Its state is
-// intact up to the entry before, so it still serves reads; the log keeps the
-// entries from there on and must record no snapshot beyond that point.
+// ErrHalted says that a state machine has stopped applying because an entry could
+// not be executed. Its state is intact up to the entry before, so it still serves
+// reads; the log keeps the entries from there on and must record no snapshot
+// beyond that point.
 var ErrHalted = errors.New("the state machine is halted")
 
 // ErrMalformed says that bytes are not an encoded entry or result.

@@ -21,9 +21,9 @@ type Log interface {
 	// and applied on this node. The returned bytes are what the state machine
 	// answered. Errors: ErrTooLarge and ErrBusy mean that nothing was appended;
 	// ErrUnknownOutcome means that it may or may not have been; ErrClosed that
-	// the log has been closed and ErrHalted that this replica is halted. The last
-	// two come with ErrUnknownOutcome when they happened while the entry was on
-	// its way.
+	// the log has been closed (together with ErrUnknownOutcome when that happened
+	// while the entry was on its way) and ErrHalted that this replica was halted
+	// before and nothing was appended.
 	Append(ctx context.Context, data []byte) ([]byte, error)
 
 	// ReadIndex returns once everything acknowledged by any node before the
@@ -39,15 +39,18 @@ type Log interface {
 // StateMachine applies committed entries. Calls to Apply and Restore come from
 // one goroutine at a time; Applied and Save may run beside Apply.
 type StateMachine interface {
-	// Apply applies the entries in order and returns one answer for each. An
-	// error means that this replica cannot go on. With ErrHalted, answers are for
-	// the entries before the one it halted at, and the process lives on; any other
-	// error ends it. The entries' data may not be kept after the return.
+	// Apply applies the entries in order and returns one answer for each. When it
+	// halts, it answers that entry and all later ones with a refusal. An error
+	// means that this replica's storage cannot go on, and ends the process.
 	Apply(entries []Committed) ([][]byte, error)
 
 	// Applied returns the index of the last entry whose effects are durable at
 	// start-up; later it is the last applied one.
 	Applied() Index
+
+	// Halted returns why the state machine has stopped applying, an error that is
+	// ErrHalted, or nil.
+	Halted() error
 
 	// Sync makes everything applied durable, also when it is halted; then it
 	// returns ErrHalted.

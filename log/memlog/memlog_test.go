@@ -29,6 +29,8 @@ type chain struct {
 	state chainState
 	saved chainState // what survives crash
 	salt  byte       // makes a replica that answers wrongly
+
+	halted bool
 }
 
 type chainState struct {
@@ -46,7 +48,11 @@ func (c *chain) Apply(entries []log.Committed) ([][]byte, error) {
 			return out, fmt.Errorf("index %d after %d", e.Index, c.state.Applied)
 		}
 		if string(e.Data) == "poison" {
-			return out, log.ErrHalted
+			c.halted = true
+		}
+		if c.halted {
+			out = append(out, []byte("refused"))
+			continue
 		}
 		c.state.Hash = sha256.Sum256(append(append(c.state.Hash[:], e.Data...), c.salt))
 		c.state.Applied = e.Index
@@ -63,6 +69,15 @@ func (c *chain) Applied() log.Index {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state.Applied
+}
+
+func (c *chain) Halted() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.halted {
+		return log.ErrHalted
+	}
+	return nil
 }
 
 func (c *chain) Sync() error {
@@ -242,9 +257,9 @@ func TestHalt(t *testing.T) {
 	cluster.Start()
 	_, err := r.Append(t.Context(), []byte("x"))
 	require.NoError(t, err)
-	_, err = r.Append(t.Context(), []byte("poison"))
-	require.ErrorIs(t, err, log.ErrHalted)
-	require.ErrorIs(t, err, log.ErrUnknownOutcome)
+	answer, err := r.Append(t.Context(), []byte("poison"))
+	require.NoError(t, err)
+	require.Equal(t, "refused", string(answer))
 	_, err = r.Append(t.Context(), []byte("y"))
 	require.ErrorIs(t, err, log.ErrHalted)
 	require.NotErrorIs(t, err, log.ErrUnknownOutcome)

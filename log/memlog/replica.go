@@ -68,9 +68,9 @@ func (r *Replica) Behind() int {
 func (r *Replica) Restart(machine log.StateMachine) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
-	r.machine = machine
 	r.cluster.mu.Lock()
 	defer r.cluster.mu.Unlock()
+	r.machine = machine // with both locks, so that either is enough to read it
 	r.next, r.err = r.cluster.position(machine.Applied()), nil
 	r.cluster.grown.Broadcast()
 }
@@ -180,6 +180,9 @@ func (r *Replica) Append(ctx context.Context, data []byte) ([]byte, error) {
 	if len(data) > log.MaxEntryBytes {
 		return nil, log.ErrTooLarge
 	}
+	if err := r.Halted(); err != nil {
+		return nil, err
+	}
 	c := r.cluster
 	c.mu.Lock()
 	if r.err != nil {
@@ -221,13 +224,13 @@ func (r *Replica) ReadIndex(ctx context.Context) error {
 	c.mu.Unlock()
 	for {
 		c.mu.Lock()
-		if r.next >= end || r.haltedAloneLocked() {
+		if r.err != nil || r.next >= end {
+			err, alone := r.err, len(c.replicas) == 1
 			c.mu.Unlock()
-			return nil
-		}
-		if r.err != nil {
-			defer c.mu.Unlock()
-			return r.err
+			if err == nil && !alone {
+				err = r.Halted() // others may have gone on
+			}
+			return err
 		}
 		ch := make(chan struct{})
 		r.idle = append(r.idle, ch)
@@ -246,11 +249,12 @@ func (r *Replica) ReadIndex(ctx context.Context) error {
 	}
 }
 
-// haltedAloneLocked says whether r is halted and nobody else can have
-// acknowledged what it did not apply: then its state is still the newest that
-// anybody was told of.
-func (r *Replica) haltedAloneLocked() bool {
-	return errors.Is(r.err, log.ErrHalted) && len(r.cluster.replicas) == 1
+// Halted returns why the replica's state machine has stopped applying, or nil.
+func (r *Replica) Halted() error {
+	r.cluster.mu.Lock()
+	machine := r.machine
+	r.cluster.mu.Unlock()
+	return machine.Halted()
 }
 
 // Close implements log.Log: it stops this replica only. The state machine stays

@@ -4,28 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"runtime"
 	"strings"
-	"sync/atomic"
 
 	dragonboat "github.com/lni/dragonboat/v4/statemachine"
 
 	"github.com/tidemark-db/tidemark/log"
 )
 
-// What a result's Value says about its Data.
-const (
-	valueApplied uint64 = 1
-	valueHalted  uint64 = 2 // the state machine is halted: no data
-)
+// valueApplied is the Value of every result: an empty one would count as a
+// refusal.
+const valueApplied = 1
 
 // machine makes a log.StateMachine one of Dragonboat's. Errors that it returns
 // end the process, so halting is not one.
 type machine struct {
 	state  log.StateMachine
-	logger *slog.Logger
-	halted atomic.Bool
 	batch  []log.Committed // reused between updates
 	closed chan struct{}   // Dragonboat has let go of the state machine
 }
@@ -36,44 +30,26 @@ var _ dragonboat.IOnDiskStateMachine = (*machine)(nil)
 // already; its index was compared with the snapshots before the start.
 func (m *machine) Open(<-chan struct{}) (uint64, error) { return uint64(m.state.Applied()), nil }
 
-// Update applies committed entries. Once halted, it answers every entry with a
-// mark: Dragonboat goes on counting, the state machine does not, and since no
+// Update applies committed entries. Once halted, the state machine refuses every
+// entry: Dragonboat goes on counting, the state machine does not, and since no
 // snapshot is recorded either, the entries come again after a restart.
 func (m *machine) Update(entries []dragonboat.Entry) ([]dragonboat.Entry, error) {
-	if m.halted.Load() {
-		return markHalted(entries, 0), nil
-	}
 	m.batch = m.batch[:0]
 	for i := range entries {
 		m.batch = append(m.batch, log.Committed{Index: log.Index(entries[i].Index), Data: entries[i].Cmd})
 	}
 	answers, err := m.state.Apply(m.batch)
 	clear(m.batch) // do not hold on to the entries
-	if err == nil && len(answers) != len(entries) {
-		return nil, fmt.Errorf("state machine gave %d answers to %d entries", len(answers), len(entries))
-	}
-	if err != nil && (!errors.Is(err, log.ErrHalted) || len(answers) > len(entries)) {
+	if err != nil {
 		return nil, err
+	}
+	if len(answers) != len(entries) {
+		return nil, fmt.Errorf("state machine gave %d answers to %d entries", len(answers), len(entries))
 	}
 	for i, answer := range answers {
 		entries[i].Result = dragonboat.Result{Value: valueApplied, Data: answer}
 	}
-	if err != nil {
-		m.halt(err)
-	}
-	return markHalted(entries, len(answers)), nil
-}
-
-func (m *machine) halt(err error) {
-	m.halted.Store(true)
-	m.logger.Error("the state machine is halted: the log is read-only on this node", "applied", m.state.Applied(), "error", err)
-}
-
-func markHalted(entries []dragonboat.Entry, from int) []dragonboat.Entry {
-	for i := from; i < len(entries); i++ {
-		entries[i].Result = dragonboat.Result{Value: valueHalted}
-	}
-	return entries
+	return entries, nil
 }
 
 // Sync is called in front of every recorded snapshot, and from time to time. A
@@ -84,7 +60,7 @@ func (m *machine) Sync() error {
 	if err != nil && !errors.Is(err, log.ErrHalted) {
 		return err
 	}
-	if (err != nil || m.halted.Load()) && !calledPeriodically() {
+	if err != nil && !calledPeriodically() {
 		return errNoSnapshot{}
 	}
 	return nil
@@ -92,9 +68,6 @@ func (m *machine) Sync() error {
 
 // PrepareSnapshot implements dragonboat.IOnDiskStateMachine.
 func (m *machine) PrepareSnapshot() (any, error) {
-	if m.halted.Load() {
-		return nil, errNoSnapshot{}
-	}
 	image, err := m.state.Prepare()
 	if errors.Is(err, log.ErrHalted) {
 		return nil, errNoSnapshot{}
@@ -107,14 +80,9 @@ func (m *machine) SaveSnapshot(image any, w io.Writer, stop <-chan struct{}) err
 	return m.state.Save(image, w, stop)
 }
 
-// RecoverFromSnapshot implements dragonboat.IOnDiskStateMachine. The restored
-// state is past what the state machine halted at.
+// RecoverFromSnapshot implements dragonboat.IOnDiskStateMachine.
 func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
-	if err := m.state.Restore(r, stop); err != nil {
-		return err
-	}
-	m.halted.Store(false)
-	return nil
+	return m.state.Restore(r, stop)
 }
 
 // Lookup implements dragonboat.IOnDiskStateMachine. Reads never come this way.

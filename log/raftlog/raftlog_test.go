@@ -316,16 +316,16 @@ func TestHalt(t *testing.T) {
 	s, err = h.OpenShard(t.Context(), testLog, state, ShardOptions{})
 	require.NoError(t, err)
 	require.NoError(t, s.Ready(t.Context()))
-	require.True(t, s.Halted(), "the poison came again")
+	require.ErrorIs(t, state.Halted(), log.ErrHalted, "the poison came again")
 	require.Equal(t, 1, state.count())
 }
 
 func haltAndSnapshot(t *testing.T, h *Host, s *Shard, state *toy) {
 	appendOne(t, s, "a")
-	_, err := s.Append(t.Context(), []byte("poison"))
-	require.ErrorIs(t, err, log.ErrHalted)
-	require.ErrorIs(t, err, log.ErrUnknownOutcome)
-	require.True(t, s.Halted())
+	answer, err := s.Append(t.Context(), []byte("poison"))
+	require.NoError(t, err)
+	require.Equal(t, "refused", string(answer))
+	require.ErrorIs(t, state.Halted(), log.ErrHalted)
 	_, err = s.Append(t.Context(), []byte("b"))
 	require.ErrorIs(t, err, log.ErrHalted)
 	require.NotErrorIs(t, err, log.ErrUnknownOutcome)

@@ -57,7 +57,7 @@ func newShard(h *Host, id log.ID, replica uint64, state log.StateMachine) *Shard
 		id:      id,
 		replica: replica,
 		session: h.node.GetNoOPSession(uint64(id)),
-		machine: &machine{state: state, logger: h.cfg.Logger.With("log", uint64(id)), closed: make(chan struct{})},
+		machine: &machine{state: state, closed: make(chan struct{})},
 		members: newMembers(),
 		ready:   make(chan struct{}),
 		life:    life,
@@ -82,9 +82,6 @@ func (s *Shard) Ready(ctx context.Context) error {
 	}
 }
 
-// Halted says whether the state machine has stopped applying.
-func (s *Shard) Halted() bool { return s.machine.halted.Load() }
-
 // Leader returns the number of the replica that leads the group, and whether
 // there is one.
 func (s *Shard) Leader() (replica uint64, ok bool) {
@@ -97,8 +94,8 @@ func (s *Shard) Append(ctx context.Context, data []byte) ([]byte, error) {
 	if len(data) > log.MaxEntryBytes {
 		return nil, log.ErrTooLarge
 	}
-	if s.machine.halted.Load() {
-		return nil, log.ErrHalted
+	if err := s.machine.state.Halted(); err != nil {
+		return nil, err
 	}
 	result, err := s.request(ctx, proposalTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
 		return s.host.node.Propose(s.session, data, timeout)
@@ -108,8 +105,6 @@ func (s *Shard) Append(ctx context.Context, data []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", log.ErrUnknownOutcome, err)
 	case err != nil:
 		return nil, err
-	case result.GetResult().Value == valueHalted:
-		return nil, fmt.Errorf("%w: %w", log.ErrUnknownOutcome, log.ErrHalted)
 	}
 	return result.GetResult().Data, nil
 }
@@ -125,10 +120,10 @@ func (s *Shard) ReadIndex(ctx context.Context) error {
 	_, err := s.request(ctx, readTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
 		return s.host.node.ReadIndex(uint64(s.id), timeout)
 	})
-	if err == nil && s.machine.halted.Load() {
-		return log.ErrHalted
+	if err != nil {
+		return err
 	}
-	return err
+	return s.machine.state.Halted() // Dragonboat counted on, the state machine did not
 }
 
 // errUnsettled says that a request was accepted and that its end is not known.

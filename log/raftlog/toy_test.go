@@ -47,7 +47,8 @@ func (m *toy) Apply(entries []log.Committed) ([][]byte, error) {
 	for _, e := range entries {
 		if m.halted || string(e.Data) == "poison" {
 			m.halted = true
-			return out, log.ErrHalted
+			out = append(out, []byte("refused"))
+			continue
 		}
 		if m.onApply != nil {
 			m.onApply(e)
@@ -69,6 +70,15 @@ func (m *toy) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.state.Entries)
+}
+
+func (m *toy) Halted() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.halted {
+		return log.ErrHalted
+	}
+	return nil
 }
 
 func (m *toy) Sync() error {
