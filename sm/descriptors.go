@@ -76,7 +76,8 @@ type catalogVersion struct {
 // loadCatalog reads the catalog as of an offset, and the offsets at which
 // catalogs changed up to there.
 func loadCatalog(s *store, asOf log.Offset) (*catalog.Catalog, []log.Offset, error) {
-	b := base{store: s, points: &s.points, scans: &s.scans, asOf: asOf}
+	// Whatever asOf is, it has been published by now.
+	b := base{store: s, points: &s.points, scans: &s.scans, generation: s.scans.generation.Load(), asOf: asOf}
 	c := baseCursor{b: &b}
 	if err := c.open(); err != nil {
 		return nil, nil, err

@@ -116,6 +116,7 @@ func (x *toy) statement(t *sm.Txn, s *log.Statement) (string, error) {
 		return "TRUNCATE", t.Truncate(tbl)
 	case "drop":
 		t.DeleteDescriptor(id)
+		t.DeleteDescriptor(t.Catalog().Relation(catalog.Name{Schema: catalog.PublicID, Name: f[1] + "_seq"}))
 		return "DROP", nil
 	case "rekey":
 		return "REKEY", rekey(t, tbl)

@@ -1,0 +1,416 @@
+package sm_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/sm/types"
+)
+
+var (
+	simSeed    = flag.Uint64("sim.seed", 0, "seed of the simulation; 0 takes one from the clock")
+	simEntries = flag.Int("sim.entries", 600, "entries of one simulated log")
+	simRounds  = flag.Int("sim.rounds", 3, "simulated logs")
+)
+
+// model is what the tables must hold: table, id, (name, n).
+type model map[string]map[int64]toyValue
+
+type toyValue struct {
+	name string
+	n    int64
+}
+
+func (m model) clone() model {
+	c := model{}
+	for k, v := range m {
+		c[k] = maps.Clone(v)
+	}
+	return c
+}
+
+// dump prints one table as dump of a view does in primary-key order.
+func (m model) dump(name string) []string {
+	if m[name] == nil {
+		return nil
+	}
+	out := []string{}
+	for _, id := range slices.Sorted(maps.Keys(m[name])) {
+		out = append(out, fmt.Sprintf("%d %s %d", id, m[name][id].name, m[name][id].n))
+	}
+	return out
+}
+
+func (m model) takenN(t string, n, but int64) bool {
+	for id, v := range m[t] {
+		if v.n == n && id != but {
+			return true
+		}
+	}
+	return false
+}
+
+// run does what the toy does; false is a failure.
+func (m model) run(f []string) bool {
+	var verb, t, name string
+	var id, to, n int64
+	verb, t = f[0], f[1]
+	switch verb {
+	case "create":
+		if m[t] != nil {
+			return false
+		}
+		m[t] = map[int64]toyValue{}
+		return true
+	case "fail":
+		return false
+	}
+	if m[t] == nil {
+		return false
+	}
+	scan := func(i int, p *int64) { _, _ = fmt.Sscan(f[i], p) }
+	switch verb {
+	case "insert":
+		scan(2, &id)
+		scan(4, &n)
+		if _, ok := m[t][id]; ok || m.takenN(t, n, -1) {
+			return false
+		}
+		m[t][id] = toyValue{f[3], n}
+	case "update":
+		scan(2, &id)
+		scan(3, &to)
+		scan(5, &n)
+		if _, ok := m[t][id]; !ok {
+			return true
+		}
+		if _, ok := m[t][to]; ok && to != id || m.takenN(t, n, id) {
+			return false
+		}
+		delete(m[t], id)
+		m[t][to] = toyValue{f[4], n}
+	case "delete":
+		scan(2, &id)
+		delete(m[t], id)
+	case "bump":
+		name = f[2]
+		for k, v := range m[t] {
+			if v.name == name {
+				m[t][k] = toyValue{name + "x", v.n}
+			}
+		}
+	case "truncate":
+		m[t] = map[int64]toyValue{}
+	case "drop":
+		delete(m, t)
+	}
+	return true
+}
+
+// script is one random transaction.
+func script(rnd *rand.Rand) []string {
+	var out []string
+	inside := false
+	for range 1 + rnd.IntN(5) {
+		t := string(rune('a' + rnd.IntN(3)))
+		id := func() int { return rnd.IntN(30) }
+		name := func() string { return string(rune('p' + rnd.IntN(4))) }
+		switch k := rnd.IntN(100); {
+		case k < 35:
+			out = append(out, fmt.Sprintf("insert %s %d %s %d", t, id(), name(), id()))
+		case k < 55:
+			out = append(out, fmt.Sprintf("update %s %d %d %s %d", t, id(), id(), name(), id()))
+		case k < 70:
+			out = append(out, fmt.Sprintf("delete %s %d", t, id()))
+		case k < 76:
+			out = append(out, fmt.Sprintf("bump %s %s", t, name()))
+		case k < 80:
+			out = append(out, fmt.Sprintf("nextval %s_seq %d", t, 1+id()))
+		case k < 84:
+			out = append(out, "create "+t)
+		case k < 85:
+			out = append(out, "drop "+t)
+		case k < 86:
+			out = append(out, "truncate "+t)
+		case k < 88:
+			out = append(out, "rekey "+t)
+		case k < 90:
+			out = append(out, "reindex "+t)
+		case k < 95:
+			out, inside = append(out, "savepoint"), true
+		case k < 98 && inside:
+			out = append(out, "rollback")
+		case k < 99:
+			out = append(out, "fail x")
+		}
+	}
+	return out
+}
+
+// history is what the reference replica went through.
+type history struct {
+	entries   []log.Committed
+	answers   [][]byte
+	positions map[log.Index]sm.Position
+	offsets   []log.Offset // commits
+	models    map[log.Offset]model
+}
+
+// record runs a random log on one replica, one entry at a time, and compares it
+// with the model after each.
+func record(t *testing.T, rnd *rand.Rand, n int) *history {
+	h := &history{positions: map[log.Index]sm.Position{}, models: map[log.Offset]model{0: {}}}
+	r := one(t)
+	m := model{}
+	index := log.Index(0)
+	for range n {
+		index += log.Index(1 + rnd.IntN(2))
+		lines := script(rnd)
+		c := log.Committed{Index: index, Data: entry(t, lines...)}
+		out, err := r.Apply([]log.Committed{c})
+		require.NoError(t, err)
+		require.NoError(t, r.Halted())
+		h.entries, h.answers = append(h.entries, c), append(h.answers, out[0])
+		res, err := log.DecodeResult(out[0])
+		require.NoError(t, err)
+		next, ok := predict(m.clone(), lines)
+		require.Equal(t, ok, res.Err == nil, "%q: %v", lines, res.Err)
+		if ok {
+			m = next
+			h.offsets = append(h.offsets, res.Offset)
+			h.models[res.Offset] = m.clone()
+		}
+		h.positions[index] = r.Position()
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		require.Equal(t, m.dump(name), latest(t, r, name))
+	}
+	sound(t, r)
+	return h
+}
+
+// predict runs a script on the model, with the toy's savepoints.
+func predict(m model, lines []string) (model, bool) {
+	var saved []model
+	for _, l := range lines {
+		f := append(strings.Fields(l), "")
+		switch f[0] {
+		case "savepoint":
+			saved = append(saved, m.clone())
+			continue
+		case "rollback":
+			m = saved[len(saved)-1].clone()
+			continue
+		}
+		before := m.clone()
+		if f[0] == "nextval" {
+			f[1] = f[1][:1] // a table and its sequence come and go together
+		}
+		if !m.run(f) {
+			if len(saved) == 0 {
+				return nil, false
+			}
+			m = before
+		}
+	}
+	return m, true
+}
+
+func TestSimulation(t *testing.T) {
+	seed := *simSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	for round := range *simRounds {
+		rnd := newRand(t, seed+uint64(round))
+		h := record(t, rnd, *simEntries)
+		var images [][]byte
+		for range 3 {
+			images = append(images, h.replay(t, rnd, images)...)
+		}
+	}
+}
+
+// replay applies the same log to another replica with random batch cuts,
+// restarts, crashes and restored snapshots, and compares every position that it
+// reaches, every answer and at the end every version. It returns snapshots that
+// it took.
+func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [][]byte) {
+	fs := vfs.NewCrashableMem()
+	r := open(t, fs)
+	next := func() int {
+		at := r.Applied()
+		i, _ := slices.BinarySearchFunc(h.entries, at+1, func(c log.Committed, x log.Index) int { return int(c.Index) - int(x) })
+		return i
+	}
+	same := func() {
+		if at := r.Applied(); at > 0 {
+			require.Equal(t, h.positions[at], r.Position())
+		}
+	}
+	for i := next(); i < len(h.entries); i = next() {
+		switch k := rnd.IntN(60); {
+		case k == 0:
+			require.NoError(t, r.Close())
+			r = open(t, fs)
+		case k <= 2:
+			crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rnd.IntN(101), RNG: rnd})
+			require.NoError(t, r.Close())
+			fs = crashed
+			r = open(t, fs)
+		case k == 3:
+			require.NoError(t, r.Sync())
+		case k == 4:
+			require.NoError(t, r.Flush())
+		case k == 5 && len(taken) < 2:
+			img, err := r.Prepare()
+			require.NoError(t, err)
+			var buf bytes.Buffer
+			require.NoError(t, r.Save(img, &buf, nil))
+			taken = append(taken, buf.Bytes())
+		case k == 6 && len(images) > 0:
+			require.NoError(t, r.Restore(bytes.NewReader(images[rnd.IntN(len(images))]), nil))
+		default:
+			n := min(len(h.entries)-i, 1+rnd.IntN(1+rnd.IntN(60)))
+			out, err := r.Apply(h.entries[i : i+n])
+			require.NoError(t, err)
+			require.Equal(t, h.answers[i:i+n], out)
+		}
+		same()
+	}
+	h.verifyVersions(t, rnd, r)
+	sound(t, r)
+	require.NoError(t, r.Close())
+	return taken
+}
+
+// verifyVersions reads the tables at every offset there ever was, and some
+// between them, by every index in both directions.
+func (h *history) verifyVersions(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
+	for i, off := range h.offsets {
+		ask := off
+		if i+1 < len(h.offsets) && rnd.IntN(4) == 0 {
+			ask += log.Offset(rnd.IntN(int(h.offsets[i+1] - off)))
+		}
+		v, err := r.ViewAt(ask)
+		require.NoError(t, err)
+		require.Equal(t, off, v.Offset())
+		for _, name := range []string{"a", "b", "c"} {
+			want := h.models[off].dump(name)
+			require.Equal(t, want, dump(t, v, name, 0, false))
+			if want == nil {
+				continue
+			}
+			reversed := dump(t, v, name, 0, true)
+			slices.Reverse(reversed)
+			require.Equal(t, want, reversed)
+			for index := 1; index <= 2; index++ {
+				forward, back := dump(t, v, name, index, false), dump(t, v, name, index, true)
+				slices.Reverse(back)
+				require.Equal(t, forward, back)
+				require.ElementsMatch(t, want, forward)
+			}
+		}
+		v.Close()
+	}
+	_, err := r.ViewAt(r.Position().End + 1)
+	require.Error(t, err)
+	h.verifyChanges(t, rnd, r)
+}
+
+// verifyChanges folds the change log from its beginning and compares the result
+// with the model after each transaction.
+func (h *history) verifyChanges(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
+	v, err := r.View()
+	require.NoError(t, err)
+	defer v.Close()
+	m := map[string]map[int64]toyValue{}
+	var all []log.Offset
+	it := v.Transactions(0)
+	defer it.Close()
+	i := 0
+	for ; it.Next(); i++ {
+		head := it.Header()
+		require.Equal(t, h.offsets[i], head.Commit)
+		cat, err := v.CatalogAt(head.Commit)
+		require.NoError(t, err)
+		changes := it.Changes()
+		last, n := head.Start-1, int64(0)
+		for changes.Next() {
+			c := changes.Change()
+			require.Greater(t, c.Offset, last)
+			require.Less(t, c.Offset, head.Commit)
+			last, n = c.Offset, n+1
+			all = append(all, c.Offset)
+			if tbl := cat.Table(c.Table); tbl != nil {
+				fold(t, m, tbl.Name, c)
+			}
+		}
+		require.NoError(t, changes.Err())
+		changes.Close()
+		require.Equal(t, head.Changes, n)
+		for name, rows := range m {
+			want := h.models[head.Commit]
+			if want[name] == nil {
+				delete(m, name)
+				continue
+			}
+			require.Equal(t, want[name], rows, "table %s at %s", name, head.Commit)
+		}
+	}
+	require.NoError(t, it.Err())
+	require.Equal(t, len(h.offsets), i)
+	if len(all) == 0 {
+		return
+	}
+	for range 20 { // from anywhere
+		at := rnd.IntN(len(all))
+		c := v.Changes(all[at])
+		var got []log.Offset
+		for c.Next() {
+			got = append(got, c.Change().Offset)
+			head, err := c.Txn()
+			require.NoError(t, err)
+			require.LessOrEqual(t, head.Start, c.Change().Offset)
+			require.Greater(t, head.Commit, c.Change().Offset)
+		}
+		c.Close()
+		require.Equal(t, all[at+1:], append([]log.Offset{}, got...))
+	}
+}
+
+func fold(t *testing.T, m map[string]map[int64]toyValue, name string, c *sm.Change) {
+	if m[name] == nil {
+		m[name] = map[int64]toyValue{}
+	}
+	row := func(b []byte) (int64, toyValue) {
+		d := make([]types.Datum, 3)
+		require.NoError(t, types.DecodeRow(b, nil, d))
+		return d[colID].Int(), toyValue{d[colName].Str(), d[colN].Int()}
+	}
+	if c.Op == sm.OpTruncate {
+		m[name] = map[int64]toyValue{}
+		return
+	}
+	if c.Before != nil {
+		id, v := row(c.Before)
+		require.Equal(t, v, m[name][id])
+		delete(m[name], id)
+	}
+	if c.After != nil {
+		id, v := row(c.After)
+		m[name][id] = v
+	}
+}
