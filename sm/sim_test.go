@@ -16,6 +16,7 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
@@ -336,7 +337,7 @@ func (h *history) verifyChanges(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
 	v, err := r.View()
 	require.NoError(t, err)
 	defer v.Close()
-	m := map[string]map[int64]toyValue{}
+	m := map[catalog.ID]map[int64]toyValue{}
 	var all []log.Offset
 	it := v.Transactions(0)
 	defer it.Close()
@@ -354,20 +355,18 @@ func (h *history) verifyChanges(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
 			require.Less(t, c.Offset, head.Commit)
 			last, n = c.Offset, n+1
 			all = append(all, c.Offset)
-			if tbl := cat.Table(c.Table); tbl != nil {
-				fold(t, m, tbl.Name, c)
-			}
+			fold(t, m, c)
 		}
 		require.NoError(t, changes.Err())
 		changes.Close()
 		require.Equal(t, head.Changes, n)
-		for name, rows := range m {
-			want := h.models[head.Commit]
-			if want[name] == nil {
-				delete(m, name)
-				continue
+		for name, want := range h.models[head.Commit] {
+			id := cat.Relation(catalog.Name{Schema: catalog.PublicID, Name: name})
+			require.NotZero(t, id)
+			if m[id] == nil {
+				m[id] = map[int64]toyValue{}
 			}
-			require.Equal(t, want[name], rows, "table %s at %s", name, head.Commit)
+			require.Equal(t, want, m[id], "table %s at %s", name, head.Commit)
 		}
 	}
 	require.NoError(t, it.Err())
@@ -391,26 +390,23 @@ func (h *history) verifyChanges(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
 	}
 }
 
-func fold(t *testing.T, m map[string]map[int64]toyValue, name string, c *sm.Change) {
-	if m[name] == nil {
-		m[name] = map[int64]toyValue{}
+func fold(t *testing.T, tables map[catalog.ID]map[int64]toyValue, c *sm.Change) {
+	if tables[c.Table] == nil || c.Op == sm.OpTruncate {
+		tables[c.Table] = map[int64]toyValue{}
 	}
+	m := tables[c.Table]
 	row := func(b []byte) (int64, toyValue) {
 		d := make([]types.Datum, 3)
 		require.NoError(t, types.DecodeRow(b, nil, d))
 		return d[colID].Int(), toyValue{d[colName].Str(), d[colN].Int()}
 	}
-	if c.Op == sm.OpTruncate {
-		m[name] = map[int64]toyValue{}
-		return
-	}
 	if c.Before != nil {
 		id, v := row(c.Before)
-		require.Equal(t, v, m[name][id])
-		delete(m[name], id)
+		require.Equal(t, v, m[id])
+		delete(m, id)
 	}
 	if c.After != nil {
 		id, v := row(c.After)
-		m[name][id] = v
+		m[id] = v
 	}
 }
