@@ -201,7 +201,7 @@ type ShardOptions struct {
 // to deliver what the state machine has not applied yet. It returns before all of
 // that has been applied: see Shard.Ready. An error says that the state machine's
 // files do not fit the log's.
-func (h *Host) OpenShard(ctx context.Context, id log.ID, state log.StateMachine, opts ShardOptions) (*Shard, error) {
+func (h *Host) OpenShard(id log.ID, state log.StateMachine, opts ShardOptions) (*Shard, error) {
 	h.opening.Lock()
 	defer h.opening.Unlock()
 	if opts.Replica == 0 {
@@ -232,7 +232,7 @@ func (h *Host) OpenShard(ctx context.Context, id log.ID, state log.StateMachine,
 		return nil, fmt.Errorf("start log %d: %w", id, err)
 	}
 	s.start()
-	return s, ctx.Err()
+	return s, nil
 }
 
 // checkState compares the state machine's files with the log's before Dragonboat

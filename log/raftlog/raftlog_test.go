@@ -37,7 +37,7 @@ func openHost(t testing.TB, cfg HostConfig) *Host {
 
 func openShard(t testing.TB, h *Host, state log.StateMachine) *Shard {
 	t.Helper()
-	s, err := h.OpenShard(t.Context(), testLog, state, ShardOptions{})
+	s, err := h.OpenShard(testLog, state, ShardOptions{})
 	require.NoError(t, err)
 	require.NoError(t, s.Ready(t.Context()))
 	return s
@@ -113,10 +113,10 @@ func TestCloseOneShard(t *testing.T) {
 	h := openHost(t, HostConfig{Dir: t.TempDir()})
 	state := &toy{}
 	s := openShard(t, h, state)
-	other, err := h.OpenShard(t.Context(), 3, &toy{}, ShardOptions{})
+	other, err := h.OpenShard(3, &toy{}, ShardOptions{})
 	require.NoError(t, err)
 	require.NoError(t, other.Ready(t.Context()))
-	_, err = h.OpenShard(t.Context(), testLog, &toy{}, ShardOptions{})
+	_, err = h.OpenShard(testLog, &toy{}, ShardOptions{})
 	require.ErrorContains(t, err, "open already")
 	appendOne(t, s, "a")
 	require.NoError(t, s.Close())
@@ -288,9 +288,9 @@ func TestTablesAndLogMustFit(t *testing.T) {
 	require.NoError(t, h.Close())
 
 	h = openHost(t, HostConfig{Dir: dir})
-	_, err := h.OpenShard(t.Context(), testLog, &toy{}, ShardOptions{})
+	_, err := h.OpenShard(testLog, &toy{}, ShardOptions{})
 	require.ErrorContains(t, err, fmt.Sprintf("the tables are at index 0, but the log begins after index %d", index))
-	_, err = h.OpenShard(t.Context(), 9, &toy{state: toyState{Applied: 5}}, ShardOptions{})
+	_, err = h.OpenShard(9, &toy{state: toyState{Applied: 5}}, ShardOptions{})
 	require.ErrorContains(t, err, "there is no log")
 	state = state.reopened()
 	openShard(t, h, state)
@@ -313,7 +313,7 @@ func TestHalt(t *testing.T) {
 	state = state.reopened()
 	require.EqualValues(t, 1, state.count())
 	h = openHost(t, HostConfig{Dir: dir})
-	s, err = h.OpenShard(t.Context(), testLog, state, ShardOptions{})
+	s, err = h.OpenShard(testLog, state, ShardOptions{})
 	require.NoError(t, err)
 	require.NoError(t, s.Ready(t.Context()))
 	require.ErrorIs(t, state.Halted(), log.ErrHalted, "the poison came again")
@@ -385,7 +385,7 @@ func TestThreeReplicas(t *testing.T) {
 	states := map[uint64]*toy{}
 	for replica, h := range hosts {
 		states[replica] = &toy{}
-		s, err := h.OpenShard(t.Context(), testLog, states[replica], ShardOptions{Replica: replica, Members: members})
+		s, err := h.OpenShard(testLog, states[replica], ShardOptions{Replica: replica, Members: members})
 		require.NoError(t, err)
 		shards[replica] = s
 	}
@@ -405,7 +405,7 @@ func TestThreeReplicas(t *testing.T) {
 func TestNoQuorum(t *testing.T) {
 	h := openHost(t, HostConfig{Dir: t.TempDir()})
 	members := map[uint64]string{1: h.Identity().RaftAddress, 2: "127.0.0.1:1", 3: "127.0.0.1:2"}
-	s, err := h.OpenShard(t.Context(), testLog, &toy{}, ShardOptions{Members: members})
+	s, err := h.OpenShard(testLog, &toy{}, ShardOptions{Members: members})
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
