@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -83,6 +84,9 @@ func describe(err error) string {
 	return strings.ReplaceAll(out, "\n", `\n`)
 }
 
+// extractCall is rewritten to the syntax PostgreSQL has for it.
+var extractCall = regexp.MustCompile(`extract\('(\w+)', `)
+
 func writeGolden(t *testing.T, lines []string, name string) {
 	ctx := context.Background()
 	conn, err := pgconn.Connect(ctx, *pgConn)
@@ -90,7 +94,7 @@ func writeGolden(t *testing.T, lines []string, name string) {
 	defer conn.Close(ctx)
 	var out strings.Builder
 	for _, line := range lines {
-		results, err := conn.Exec(ctx, "SELECT "+line).ReadAll()
+		results, err := conn.Exec(ctx, "SELECT "+extractCall.ReplaceAllString(line, "extract($1 from ")).ReadAll()
 		if err == nil {
 			var rows []string
 			for _, r := range results[0].Rows {

@@ -42,12 +42,13 @@ var lib = newLibrary()
 
 // evalMaps are the implementations, keyed by name(args) or by name.
 func evalMaps() []map[string]evalFunc {
-	return []map[string]evalFunc{arithmeticEvals, numericEvals, castEvals, boolEvals}
+	return []map[string]evalFunc{arithmeticEvals, numericEvals, castEvals, boolEvals, numericMathEvals, floatMathEvals,
+		datetimeEvals, extractEvals, stringEvals, encodeEvals}
 }
 
 // bindMaps are the implementations that depend on argument types.
 func bindMaps() []map[string]func(*binding) evalFunc {
-	return nil
+	return []map[string]func(*binding) evalFunc{jsonBinds, stringBinds}
 }
 
 // setMaps are the set-returning implementations.
