@@ -133,7 +133,7 @@ func (r *Replica) applyBatch(entries []log.Committed) (done [][]byte, bad *poiso
 func (r *Replica) newApplier() *applier {
 	p := r.published.Load()
 	a := &applier{
-		r: r, state: r.state, cat: p.catalog, over: newOverlay(), batch: p.store.db.NewBatch(),
+		r: r, state: r.state, cat: p.catalog, over: &overlay{}, batch: p.store.db.NewBatch(),
 		sums: map[catalog.StorageID]storageSum{}, seqs: map[catalog.ID]committedSequence{},
 		staged: map[stageKey][]byte{},
 	}

@@ -9,7 +9,7 @@ type arena struct {
 }
 
 const (
-	arenaBlockFirst = 4 << 10
+	arenaBlockFirst = 512
 	arenaBlockMax   = 64 << 10
 )
 

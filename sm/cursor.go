@@ -77,7 +77,7 @@ func (c *baseCursor) next() error {
 		return c.settle()
 	}
 	// Usually a key has one version, so Next is tried before NextPrefix.
-	if k := c.it.Key(); bytes.Equal(k[:keys.Split(k)], c.saved) {
+	if k := c.it.Key(); len(k)-keys.SuffixBytes == len(c.saved) && bytes.Equal(k[:len(c.saved)], c.saved) {
 		c.ended = !c.it.NextPrefix()
 	}
 	return c.settle()
@@ -87,11 +87,11 @@ func (c *baseCursor) next() error {
 func (c *baseCursor) settle() error {
 	for walked := 0; !c.ended; walked++ {
 		k := c.it.Key()
-		n := keys.Split(k)
 		v, err := keys.Version(k)
 		if err != nil {
 			return err
 		}
+		n := len(k) - keys.SuffixBytes
 		if v <= c.b.asOf {
 			c.prefix, c.version, c.valid = k[:n], v, true
 			c.value, err = c.it.ValueAndErr()

@@ -14,7 +14,7 @@ import (
 // savepoints cheap, and lets a scan see the state at which it was opened while
 // its own transaction goes on writing.
 type overlay struct {
-	tree *btree.BTreeG[*item]
+	tree *btree.BTreeG[*item] // nil until the first write
 	hint btree.PathHint
 
 	// undo lists, in order, the items that the open transaction has written.
@@ -59,14 +59,14 @@ type version struct {
 // slabSize is how many items or versions are allocated at a time.
 const slabSize = 128
 
-func newOverlay() *overlay {
-	less := func(a, b *item) bool { return bytes.Compare(a.key, b.key) < 0 }
-	return &overlay{tree: btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})}
-}
+func itemLess(a, b *item) bool { return bytes.Compare(a.key, b.key) < 0 }
+
+// empty reports whether nothing is in o; most transactions only read.
+func (o *overlay) empty() bool { return o.tree == nil || o.tree.Len() == 0 }
 
 // find returns the item of key, or nil.
 func (o *overlay) find(key []byte) *item {
-	if o.tree.Len() == 0 {
+	if o.empty() {
 		return nil
 	}
 	o.probe.key = key
@@ -91,6 +91,9 @@ func (o *overlay) put(it *item, key []byte, v version) {
 		it = &o.items[0]
 		o.items = o.items[1:]
 		it.key = key
+		if o.tree == nil {
+			o.tree = btree.NewBTreeGOptions(itemLess, btree.Options{NoLocks: true})
+		}
 		o.tree.SetHint(it, &o.hint)
 		o.shape++
 	}
@@ -187,7 +190,7 @@ type overlayCursor struct {
 // start moves to the first item of [lo, hi) in the direction of the walk.
 func (c *overlayCursor) start(lo, hi []byte) {
 	c.lo, c.hi, c.it = lo, hi, nil
-	if c.o == nil || c.o.tree.Len() == 0 {
+	if c.o.empty() {
 		return
 	}
 	if c.reverse {

@@ -39,9 +39,12 @@ type Iter struct {
 	dec     rowDecoder
 	arena   arena
 	row     Row
-	buf     []byte // a stored row that nothing but row refers to
-	err     error
-	closed  bool
+	pk      []byte
+	// consumed says that row refers to what baseCur stands on, so that it must
+	// move on before anything else happens.
+	consumed bool
+	err      error
+	closed   bool
 }
 
 // everything is the span of a scan that was given none.
@@ -79,7 +82,7 @@ func (it *Iter) Next() bool {
 	return false
 }
 
-// Row returns the row that Next moved to, valid until the next Next.
+// Row returns the row that Next moved to, valid until the next Next or Close.
 func (it *Iter) Row() *Row { return &it.row }
 
 // Err returns the error that ended the iteration.
@@ -125,6 +128,12 @@ func (it *Iter) nextSpan() bool {
 // step moves to the next live row of the span that was begun.
 func (it *Iter) step() bool {
 	for it.err == nil {
+		if it.consumed {
+			it.consumed = false
+			if it.err = it.baseCur.next(); it.err != nil {
+				return false
+			}
+		}
 		var ok bool
 		if it.index {
 			ok = it.stepEntry()
@@ -164,7 +173,7 @@ func (it *Iter) useOverlay() bool {
 func (it *Iter) stepRow() bool {
 	if it.useOverlay() {
 		v, key := it.overCur.v, it.overCur.it.key
-		it.row.Key = append(it.row.Key[:0], key[keys.StorageBytes:len(key)-1]...)
+		it.row.Key = key[keys.StorageBytes : len(key)-1 : len(key)-1]
 		it.row.stored, it.row.Created, it.row.Changed = v.value, v.created, v.changed
 		it.overCur.next()
 		return !v.deleted && it.decode()
@@ -173,27 +182,21 @@ func (it *Iter) stepRow() bool {
 	if !c.valid || it.err != nil {
 		return false
 	}
+	it.consumed = true
 	head, err := decodeRowValue(c.value, c.version)
 	if err != nil {
 		it.err = err
 		return false
 	}
-	ok := false
-	if !head.deleted {
-		it.row.Key = append(it.row.Key[:0], c.prefix[keys.StorageBytes:len(c.prefix)-1]...)
-		it.row.Created, it.row.Changed = head.created, c.version
-		if it.dec.inPlace {
-			it.buf = append(it.buf[:0], head.row...)
-			it.row.stored = it.buf
-		} else {
-			it.row.stored = it.arena.copy(head.row)
-		}
-		ok = it.decode()
+	if head.deleted {
+		return false
 	}
-	if it.err == nil {
-		it.err = c.next()
+	it.row.Key = c.prefix[keys.StorageBytes : len(c.prefix)-1 : len(c.prefix)-1]
+	it.row.Created, it.row.Changed = head.created, c.version
+	if it.row.stored = head.row; !it.dec.inPlace {
+		it.row.stored = it.arena.copy(head.row)
 	}
-	return ok
+	return it.decode()
 }
 
 func (it *Iter) decode() bool {
@@ -211,7 +214,7 @@ func (it *Iter) stepEntry() bool {
 		if !v.deleted {
 			pk, ok, it.err = entryPrimaryKey(key, v.value)
 		}
-		it.row.Key = append(it.row.Key[:0], pk...)
+		it.pk = append(it.pk[:0], pk...)
 		it.overCur.next()
 	} else {
 		c := &it.baseCur
@@ -219,15 +222,11 @@ func (it *Iter) stepEntry() bool {
 			return false
 		}
 		pk, ok, it.err = entryPrimaryKey(c.prefix, c.value)
-		it.row.Key = append(it.row.Key[:0], pk...)
-		if it.err == nil {
-			it.err = c.next()
-		}
+		it.pk = append(it.pk[:0], pk...)
+		it.consumed = true
 	}
-	if !ok || it.err != nil {
-		return false
-	}
-	return it.lookup()
+	it.row.Key = it.pk
+	return ok && it.err == nil && it.lookup()
 }
 
 // lookup reads the row of it.row.Key as it was when the scan was opened.

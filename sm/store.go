@@ -58,6 +58,8 @@ func pebbleOptions(o *Options, fs vfs.FS, cache *pebble.Cache) *pebble.Options {
 	po.TargetFileSizes[0] = l0FileBytes
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
+		po.Levels[i].BlockSize = blockBytes
+		po.Levels[i].IndexBlockSize = indexBlockBytes
 	}
 	po.EnsureDefaults()
 	return po

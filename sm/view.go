@@ -53,7 +53,7 @@ func (v *View) Close() {
 func (v *View) Begin() *Txn {
 	b := v.base()
 	t := &Txn{
-		r: v.r, base: &b, over: newOverlay(), cat: v.catalog,
+		r: v.r, base: &b, over: &overlay{}, cat: v.catalog,
 		offset: v.offset, end: v.p.position.End, time: v.time,
 	}
 	t.nextIDs = v.p.nextIDs

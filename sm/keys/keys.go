@@ -91,11 +91,19 @@ func SpaceStart(s Space) []byte { return []byte{byte(s), sentinel} }
 
 // Version returns the version of a versioned key.
 func Version(key []byte) (log.Offset, error) {
-	n := Split(key)
-	if len(key)-n != SuffixBytes {
+	v, ok := version(key)
+	if !ok {
 		return 0, fmt.Errorf("%w: %x has no version", ErrMalformed, key)
 	}
-	return log.Offset(^binary.BigEndian.Uint64(key[n:])), nil
+	return v, nil
+}
+
+func version(key []byte) (v log.Offset, ok bool) {
+	n := len(key) - SuffixBytes
+	if n < 0 || key[len(key)-1] != SuffixBytes {
+		return 0, false
+	}
+	return log.Offset(^binary.BigEndian.Uint64(key[n:])), true
 }
 
 // Key is a decoded key. Fields that its space does not have are zero.

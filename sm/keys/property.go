@@ -31,8 +31,8 @@ type versionMapper struct{}
 // alone, so that a deletion is filtered exactly when what it deletes is. Keys
 // without version are in every interval, so that no filter hides them.
 func (versionMapper) MapPointKey(key pebble.InternalKey, _ []byte) (sstable.BlockInterval, error) {
-	v, err := Version(key.UserKey)
-	if err != nil {
+	v, ok := version(key.UserKey)
+	if !ok {
 		return sstable.BlockInterval{Lower: 0, Upper: 1<<64 - 1}, nil
 	}
 	return sstable.BlockInterval{Lower: uint64(v), Upper: uint64(v) + 1}, nil
