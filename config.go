@@ -1,0 +1,91 @@
+package tidemark
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+)
+
+// Defaults of Config.
+const (
+	DefaultDir      = "tidemark-data"
+	DefaultSQLAddr  = "127.0.0.1:7432"
+	DefaultRaftAddr = "127.0.0.1:7433"
+	DefaultHTTPAddr = "127.0.0.1:7434"
+
+	// DefaultCacheBytes is the size of the block cache that all databases of a
+	// node share.
+	DefaultCacheBytes = 64 << 20
+)
+
+// Config says where a node keeps its data and how it is reached. The zero value
+// is a node with all defaults.
+type Config struct {
+	// Dir is the data directory; it is created when missing. One process at a
+	// time may use it.
+	Dir string
+
+	// Addresses, each host:port; port 0 picks a free one. Only loopback
+	// addresses are accepted, because there are no passwords and no encryption
+	// yet.
+	SQLAddr  string // for PostgreSQL clients
+	RaftAddr string // for other nodes
+	HTTPAddr string // for health checks and metrics
+
+	// CacheBytes is the size of the block cache.
+	CacheBytes int64
+
+	// MaxConnections bounds the SQL clients at a time; zero is the default of
+	// package pgwire.
+	MaxConnections int
+
+	// Logger receives what an operator should know; nil discards it.
+	Logger *slog.Logger
+}
+
+// withDefaults fills what is empty.
+func (c Config) withDefaults() Config {
+	for _, f := range []struct {
+		field    *string
+		fallback string
+	}{
+		{&c.Dir, DefaultDir}, {&c.SQLAddr, DefaultSQLAddr}, {&c.RaftAddr, DefaultRaftAddr}, {&c.HTTPAddr, DefaultHTTPAddr},
+	} {
+		if *f.field == "" {
+			*f.field = f.fallback
+		}
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = DefaultCacheBytes
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// validate refuses what would be dangerous or cannot work.
+func (c *Config) validate() error {
+	return errors.Join(
+		onlyLoopback("SQL", c.SQLAddr),
+		onlyLoopback("Raft", c.RaftAddr),
+		onlyLoopback("HTTP", c.HTTPAddr),
+	)
+}
+
+// onlyLoopback refuses addresses that other machines can reach: whoever connects
+// is trusted.
+func onlyLoopback(purpose, addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%s address %q: want host:port, such as 127.0.0.1:7432", purpose, addr)
+	}
+	if host == "localhost" {
+		return nil
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("%s address %s can be reached from other machines; only loopback addresses such as 127.0.0.1 are allowed until passwords and TLS are supported", purpose, addr)
+}
