@@ -27,8 +27,12 @@ func useLogger(l *slog.Logger) {
 }
 
 // expected are warnings about what is so on purpose: Raft listens on loopback
-// only, and files pass through the file system of this package.
-var expected = []string{"mutual TLS disabled", "StaleRead called"}
+// only, and a group of one does not wait long for a leader.
+var expected = []string{"mutual TLS disabled", "ElectionRTT is not a magnitude larger"}
+
+// quiet is the package whose warnings are the protocol's normal course, such as
+// an election.
+const quiet = "raft"
 
 // bridge hands the messages of one of Dragonboat's packages to slog. Its notes
 // on normal work are debug messages here: they tell users nothing.
@@ -42,6 +46,9 @@ func (b *bridge) Errorf(format string, args ...any) { b.log(slog.LevelError, for
 
 func (b *bridge) Warningf(format string, args ...any) {
 	level := slog.LevelWarn
+	if b.pkg == quiet {
+		level = slog.LevelDebug
+	}
 	for _, e := range expected {
 		if strings.HasPrefix(format, e) {
 			level = slog.LevelDebug

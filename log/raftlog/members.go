@@ -93,6 +93,9 @@ func (m *members) follow(ctx context.Context, node *dragonboat.NodeHost, shard, 
 
 // read reads the membership once and says whether that succeeded.
 func (m *members) read(ctx context.Context, node *dragonboat.NodeHost, shard, replica uint64) bool {
+	if _, _, ok, err := node.GetLeaderID(shard); err != nil || !ok {
+		return false
+	}
 	ctx, cancel := context.WithTimeout(ctx, membershipTimeout)
 	defer cancel()
 	doubts := m.reading()
