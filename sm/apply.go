@@ -245,10 +245,9 @@ func (a *applier) stage(s *log.Stage) (*log.Result, error) {
 	if s == nil || s.Chunk < 0 || s.Chunk >= MaxStagedChunks {
 		return a.refuse(sqlstate.New(sqlstate.InternalError, "stage entry has no usable chunk")), nil
 	}
-	rows := append(make([]byte, 0, len(s.Rows)), s.Rows...)
-	a.staged[stageKey{s.ID, s.Chunk}] = rows
-	key := keys.AppendStaged(a.buf[:0], s.ID, uint32(s.Chunk))
-	return &log.Result{Offset: a.state.offset}, a.batch.Set(key, rows, nil)
+	a.staged[stageKey{s.ID, s.Chunk}] = append([]byte{}, s.Rows...)
+	a.buf = keys.AppendStaged(a.buf[:0], s.ID, uint32(s.Chunk))
+	return &log.Result{Offset: a.state.offset}, a.batch.Set(a.buf, s.Rows, nil)
 }
 
 // unstage forgets all chunks of a COPY that was given up.
