@@ -62,6 +62,10 @@ type Entry struct {
 	Statements []Statement
 	Stage      *Stage
 	Reserve    *Reserve
+
+	// Current are the session's sequence values from before this entry, for
+	// currval; the last drawn one comes last, for lastval.
+	Current []DrawnValue
 }
 
 // Setting is one session setting by its value in text.

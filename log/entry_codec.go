@@ -8,7 +8,7 @@ import (
 // The number of fields of each struct in format version 1, and the fewest
 // bytes that one takes in an array (its header and one byte a field).
 const (
-	entryFields     = 16
+	entryFields     = 17
 	settingFields   = 2
 	statementFields = 7
 	paramFields     = 2
@@ -80,6 +80,7 @@ func (e *Entry) encode(w *writer) {
 		w.uint(uint64(e.Reserve.Sequence))
 		w.int(e.Reserve.Count)
 	}
+	encodeDrawn(w, e.Current)
 }
 
 func (e *Entry) decode(r *reader) {
@@ -117,6 +118,7 @@ func (e *Entry) decode(r *reader) {
 		e.Reserve.Sequence = uint32(r.uint(math.MaxUint32))
 		e.Reserve.Count = r.int(math.MinInt64, math.MaxInt64)
 	}
+	e.Current = decodeDrawn(r)
 }
 
 func (s *Statement) encode(w *writer) {

@@ -1,0 +1,299 @@
+package exec
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/query/expr"
+	"github.com/tidemark-db/tidemark/query/plan"
+	"github.com/tidemark-db/tidemark/query/syscat"
+	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/sm/sqlstate"
+	"github.com/tidemark-db/tidemark/sm/types"
+)
+
+// maxResultBytes bounds the rows that one entry may answer with. They are kept
+// nowhere but travel to the proposer in one piece.
+const maxResultBytes = 256 << 20
+
+// Executor runs the statements of log entries: it is the sm.Executor.
+type Executor struct {
+	Plans    *Plans
+	Database string
+	// BeforeExecute, when set, is called with every entry; tests make it panic.
+	BeforeExecute func(e *log.Entry)
+}
+
+// entryRun is the execution of one entry.
+type entryRun struct {
+	x       *Executor
+	txn     *sm.Txn
+	entry   *log.Entry
+	meaning *Meaning
+	session *entrySession
+	seqs    *entrySequences
+	result  log.Result
+	bytes   int
+}
+
+// Execute implements sm.Executor.
+func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
+	if x.BeforeExecute != nil {
+		x.BeforeExecute(e)
+	}
+	m, err := NewMeaning(e.Settings, e.Role)
+	if err != nil {
+		return log.Result{}, err
+	}
+	r := &entryRun{x: x, txn: txn, entry: e, meaning: m, seqs: newEntrySequences(txn, e)}
+	r.session = &entrySession{entry: e, meaning: m, database: x.Database}
+	if e.Kind == log.KindTransaction {
+		err = r.replay()
+	} else {
+		err = r.command()
+	}
+	r.result.Drawn = r.seqs.newest()
+	return r.result, err
+}
+
+// command executes the statements of a single-shot entry.
+func (r *entryRun) command() error {
+	for i := range r.entry.Statements {
+		out, err := r.statement(i)
+		if err != nil {
+			return err
+		}
+		r.result.Statements = append(r.result.Statements, out)
+	}
+	return nil
+}
+
+// statement executes one statement of a single-shot entry.
+func (r *entryRun) statement(i int) (log.Outcome, error) {
+	st := &r.entry.Statements[i]
+	var out log.Outcome
+	prog, rt, err := r.prepare(i, true)
+	if err != nil {
+		return out, err
+	}
+	rt.Notice = func(n *sqlstate.Error) { out.Notices = append(out.Notices, *sm.FailureOf(n)) }
+	n, err := r.run(prog, rt, st, func(row []types.Datum) error {
+		b := types.AppendRow(nil, row)
+		if r.bytes += len(b); r.bytes > maxResultBytes {
+			return sqlstate.New(sqlstate.ProgramLimitExceeded, "the result of a statement that writes may have at most %d MB", maxResultBytes>>20)
+		}
+		out.Rows = append(out.Rows, b)
+		return nil
+	})
+	if err != nil {
+		return out, err
+	}
+	out.Tag = Tag(prog.Statement, n)
+	for _, c := range prog.Statement.Cols {
+		out.Columns = append(out.Columns, log.Column{Name: c.Name, Type: uint32(c.Type.OID), Typmod: c.Typmod,
+			Table: uint32(c.Table), AttNum: int16(c.Num)})
+	}
+	if st.Copy != nil {
+		out.Columns = nil
+	}
+	return out, nil
+}
+
+// prepare plans statement i and makes its runtime.
+func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
+	st := &r.entry.Statements[i]
+	ctx := r.context(i, st)
+	params, declared, err := decodeParams(st.Params)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx.Params = params
+	rt := &Runtime{Txn: r.txn, Expr: ctx, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
+		Virtual: &syscat.Context{Catalog: r.txn.Catalog(), Session: r.session}}
+	if st.Copy != nil {
+		prog, err := CopyProgram(st.Text, plan.Env{Catalog: r.txn.Catalog(), Database: r.x.Database,
+			SearchPath: r.meaning.SearchPath, Ctx: ctx, Write: true})
+		return prog, rt, err
+	}
+	q, err := r.x.Plans.Query(st.Text)
+	if err != nil {
+		return nil, nil, err
+	}
+	prog, err := r.x.Plans.Program(Request{Query: q, Catalog: r.txn.Catalog(), Meaning: r.meaning, Database: r.x.Database,
+		Params: declared, Ctx: ctx, Write: write || !q.Select()})
+	return prog, rt, err
+}
+
+// run runs a program; a COPY takes its rows from the entry.
+func (r *entryRun) run(prog *Program, rt *Runtime, st *log.Statement, sink Sink) (int64, error) {
+	if st.Copy == nil {
+		return prog.Run(rt, sink)
+	}
+	it := r.txn.StagedRows(st.Copy)
+	n, err := prog.CopyIn(rt, func() ([]byte, error) {
+		if it.Next() {
+			return it.Row(), nil
+		}
+		return nil, it.Err()
+	})
+	return n, err
+}
+
+// context makes what expressions of statement i may depend on.
+func (r *entryRun) context(i int, st *log.Statement) *expr.Ctx {
+	return NewContext(r.meaning, ContextInputs{
+		TxnTime: r.entry.Time, StmtTime: st.Time, Seed: r.entry.Seed, Statement: i,
+		Session: r.session, Sequences: r.seqs,
+		Catalog: syscat.NewCatalogInfo(r.txn.Catalog(), r.meaning.SearchPath),
+	})
+}
+
+// ContextInputs are the parts of an expression context that differ between
+// statements.
+type ContextInputs struct {
+	TxnTime, StmtTime int64
+	ClockTime         func() int64
+	Seed              log.Seed
+	Statement         int // its number in the transaction
+	Session           expr.SessionInfo
+	Sequences         expr.Sequences
+	Catalog           expr.CatalogInfo
+}
+
+// NewContext makes an expression context. Random numbers come from the seed and
+// the statement's number, so that a statement draws the same ones whenever it
+// is executed again, whether or not those before it were.
+func NewContext(m *Meaning, in ContextInputs) *expr.Ctx {
+	f := expr.WithCatalog(m.Format, in.Catalog)
+	f.Now = in.TxnTime
+	hi := binary.LittleEndian.Uint64(in.Seed[:8])
+	lo := binary.LittleEndian.Uint64(in.Seed[8:]) + uint64(in.Statement)
+	return &expr.Ctx{Format: f, TxnTime: in.TxnTime, StmtTime: in.StmtTime, ClockTime: in.ClockTime,
+		Rand: expr.NewRand(hi, lo), Session: in.Session, Catalog: in.Catalog, Sequences: in.Sequences}
+}
+
+// decodeParams reads the typed parameters of a statement.
+func decodeParams(ps []log.Param) ([]types.Datum, []*types.Type, error) {
+	values := make([]types.Datum, len(ps))
+	declared := make([]*types.Type, len(ps))
+	for i, p := range ps {
+		t, ok := types.ByOID(types.OID(p.Type))
+		if !ok {
+			return nil, nil, sqlstate.New(sqlstate.UndefinedObject, "parameter $%d has an unknown type (OID %d)", i+1, p.Type)
+		}
+		declared[i] = t
+		d, rest, err := types.DecodeDatum(p.Value)
+		if err != nil || len(rest) != 0 {
+			return nil, nil, sqlstate.New(sqlstate.InvalidBinaryRepresentation, "parameter $%d cannot be decoded", i+1)
+		}
+		values[i] = d
+	}
+	return values, declared, nil
+}
+
+// Tag is the command tag of a statement that yielded or changed n rows.
+func Tag(st *plan.Statement, n int64) string {
+	switch st.Tag {
+	case "SELECT", "UPDATE", "DELETE", "COPY":
+		return fmt.Sprintf("%s %d", st.Tag, n)
+	case "INSERT":
+		return fmt.Sprintf("INSERT 0 %d", n)
+	}
+	return st.Tag
+}
+
+// savepoint is a savepoint of a transaction being replayed.
+type savepoint struct {
+	name string
+	mark sm.Mark
+}
+
+// replay executes an interactive transaction again at its place in the log and
+// compares every answer with what the client was shown.
+func (r *entryRun) replay() error {
+	var points []savepoint
+	seen := newFootprint(r.txn, r.entry.Snapshot)
+	for i := range r.entry.Statements {
+		st := &r.entry.Statements[i]
+		switch st.Action {
+		case log.ActionSavepoint:
+			points = append(points, savepoint{st.Text, r.txn.Savepoint()})
+			continue
+		case log.ActionRelease, log.ActionRollbackTo:
+			k := findSavepoint(points, st.Text)
+			if k < 0 {
+				return sqlstate.New(sqlstate.InvalidSavepoint, "savepoint \"%s\" does not exist", st.Text)
+			}
+			if st.Action == log.ActionRollbackTo {
+				r.txn.RollbackTo(points[k].mark)
+				points = points[:k+1]
+			} else {
+				points = points[:k]
+			}
+			continue
+		}
+		digest, err := r.again(i, seen)
+		if err != nil {
+			return err
+		}
+		if digest != nil && !bytes.Equal(digest, st.Digest) {
+			return Conflict(i)
+		}
+	}
+	return nil
+}
+
+func findSavepoint(points []savepoint, name string) int {
+	for k := len(points) - 1; k >= 0; k-- {
+		if points[k].name == name {
+			return k
+		}
+	}
+	return -1
+}
+
+// Conflict is the error of a transaction that was shown something which is not
+// so at its place in the log.
+func Conflict(statement int) error {
+	return sqlstate.New(sqlstate.SerializationFailure, "could not serialize access due to concurrent update").
+		WithDetail("What statement %d of the transaction was shown has been changed by another transaction.", statement+1).
+		WithHint("The transaction might succeed if retried.")
+}
+
+// again executes statement i of an interactive transaction and returns the
+// digest of its outcome; nil when nothing it could see has changed, so that its
+// outcome is known to be the same.
+func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
+	st := &r.entry.Statements[i]
+	mark := r.txn.Savepoint()
+	r.seqs.feed = st.Drawn
+	prog, rt, err := r.prepare(i, false)
+	var n int64
+	var d *Digest
+	if err == nil {
+		q := prog.Statement
+		if q.ReadOnly() && st.Copy == nil {
+			if same, known := seen.unchanged(q); known {
+				if !same {
+					return nil, Conflict(i)
+				}
+				return nil, nil
+			}
+		}
+		seen.add(q)
+		d = NewDigest(q.Ordered)
+		n, err = r.run(prog, rt, st, func(row []types.Datum) error { d.Row(row); return nil })
+	}
+	if err != nil {
+		var e *sqlstate.Error
+		if !errors.As(err, &e) {
+			return nil, err
+		}
+		r.txn.RollbackTo(mark)
+		return ErrorDigest(e), nil
+	}
+	return d.Sum(Tag(prog.Statement, n)), nil
+}

@@ -1,0 +1,160 @@
+package exec
+
+import (
+	"context"
+
+	"github.com/tidemark-db/tidemark/query/expr"
+	"github.com/tidemark-db/tidemark/query/plan"
+	"github.com/tidemark-db/tidemark/query/syscat"
+	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/sm/sqlstate"
+	"github.com/tidemark-db/tidemark/sm/types"
+)
+
+const (
+	// MaxStatementMemory bounds what one statement may hold for sorting, hashing
+	// and materializing, in bytes as they are estimated.
+	MaxStatementMemory = 1 << 30
+
+	// checkEvery is after how many rows a statement looks whether it has been
+	// cancelled.
+	checkEvery = 1024
+)
+
+// Runtime is one execution of a statement.
+type Runtime struct {
+	Txn     *sm.Txn
+	Expr    *expr.Ctx
+	Virtual *syscat.Context
+
+	// Cancel ends the statement early; nil in apply, where nothing may.
+	Cancel context.Context
+
+	// SearchPath and User are the session's; DDL resolves names by them.
+	SearchPath []string
+	User       string
+
+	// Notice takes what is no error but worth telling; nil drops it.
+	Notice func(*sqlstate.Error)
+
+	rows   int
+	memory int64
+	ctes   map[*plan.CTE]*rowStore
+	subs   map[*plan.Subquery]*subResult
+}
+
+func (rt *Runtime) notice(format string, args ...any) {
+	if rt.Notice != nil {
+		n := sqlstate.New(sqlstate.SuccessfulCompletion, format, args...)
+		n.Severity = "NOTICE"
+		rt.Notice(n)
+	}
+}
+
+// tick counts a row and notices cancellation.
+func (rt *Runtime) tick() error {
+	rt.rows++
+	if rt.rows%checkEvery != 0 || rt.Cancel == nil || rt.Cancel.Err() == nil {
+		return nil
+	}
+	return Canceled(rt.Cancel)
+}
+
+// Canceled is the error of a statement whose context has ended: its cause where
+// that has a SQLSTATE, else 57014.
+func Canceled(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if e := sqlstate.As(cause); e.Code != sqlstate.InternalError {
+		return e
+	}
+	return sqlstate.New(sqlstate.QueryCanceled, "canceling statement due to user request")
+}
+
+// grow accounts for n more bytes.
+func (rt *Runtime) grow(n int64) error {
+	rt.memory += n
+	if rt.memory > MaxStatementMemory {
+		return sqlstate.New(sqlstate.OutOfMemory, "out of memory").
+			WithDetail("The statement needs more than %d MB for intermediate results.", MaxStatementMemory>>20)
+	}
+	return nil
+}
+
+func (rt *Runtime) shrink(n int64) { rt.memory -= n }
+
+// datumBytes is what a datum in memory is counted as, beside what it points to.
+const datumBytes = 24
+
+func sizeOf(d types.Datum) int64 {
+	switch d.Kind() {
+	case types.KindString:
+		return datumBytes + int64(len(d.Str()))
+	case types.KindBytes:
+		return datumBytes + int64(len(d.Bytes()))
+	case types.KindDecimal, types.KindInterval, types.KindUUID:
+		return 3 * datumBytes
+	case types.KindArray:
+		n := int64(3 * datumBytes)
+		for _, e := range d.Array().Elems {
+			n += sizeOf(e)
+		}
+		return n
+	case types.KindJSONB, types.KindTuple:
+		return 10 * datumBytes
+	}
+	return datumBytes
+}
+
+// frame is what an expression is evaluated in: the current row, and around it
+// the rows of the outer queries.
+type frame struct {
+	row   []types.Datum
+	outer *frame
+	rt    *Runtime
+
+	caseArg types.Datum // plan.CaseArg
+	elem    types.Datum // plan.ElemArg
+}
+
+// evalFunc computes an expression.
+type evalFunc func(f *frame) (types.Datum, error)
+
+// rowStore holds rows, with their memory accounted for.
+type rowStore struct {
+	rt    *Runtime
+	width int
+	block []types.Datum
+	rows  [][]types.Datum
+	bytes int64
+}
+
+// rowBlock is how many datums a rowStore allocates at a time.
+const rowBlock = 2048
+
+func newRowStore(rt *Runtime, width int) *rowStore { return &rowStore{rt: rt, width: width} }
+
+// add copies a row in and returns the copy.
+func (s *rowStore) add(row []types.Datum) ([]types.Datum, error) {
+	if len(s.block)+len(row) > cap(s.block) {
+		s.block = make([]types.Datum, 0, max(rowBlock, len(row)))
+	}
+	n := len(s.block)
+	s.block = append(s.block, row...)
+	kept := s.block[n:len(s.block):len(s.block)]
+	s.rows = append(s.rows, kept)
+	size := int64(datumBytes)
+	for _, d := range row {
+		size += sizeOf(d)
+	}
+	s.bytes += size
+	return kept, s.rt.grow(size)
+}
+
+// free gives the memory back.
+func (s *rowStore) free() {
+	if s == nil {
+		return
+	}
+	s.rt.shrink(s.bytes)
+	s.rows, s.block, s.bytes = nil, nil, 0
+}

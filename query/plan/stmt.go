@@ -1,0 +1,513 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/tidemark-db/tidemark/sm/catalog"
+	"github.com/tidemark-db/tidemark/sm/types"
+)
+
+// Statement is a bound statement, ready to be compiled. One of Root, Insert,
+// Update, Delete and DDL is set.
+type Statement struct {
+	Root   Node
+	Insert *Insert
+	Update *Update
+	Delete *Delete
+	DDL    DDL
+
+	// Cols are the result columns (of a query or of RETURNING), Out where they
+	// are among Root's.
+	Cols []ResultColumn
+	Out  []ColID
+
+	// Columns describes every ColID; index 0 is unused.
+	Columns []Column
+
+	// Params are the parameter types, inferred where they were not declared.
+	Params []*types.Type
+
+	// Tag is the command tag without its count; it is SELECT for queries.
+	Tag string
+
+	// Ordered: the query has an ORDER BY, so the order of its rows means
+	// something.
+	Ordered bool
+
+	// Reads are the tables whose rows the statement looks at; AllTables when
+	// that cannot be said.
+	Reads     []catalog.ID
+	AllTables bool
+
+	// Volatile: running it twice on the same state may answer differently
+	// (random(), nextval(), …); CallsSequence: it draws from a sequence.
+	Volatile      bool
+	CallsSequence bool
+
+	// Unportable: it calls a function whose answer may differ between machines,
+	// so it cannot be run again when a transaction is validated.
+	Unportable bool
+
+	// Uncacheable plans hold something of their moment: 'now'::timestamptz.
+	Uncacheable bool
+}
+
+// ReadOnly reports whether the statement changes nothing.
+func (s *Statement) ReadOnly() bool { return s.Root != nil && !s.CallsSequence }
+
+// ResultColumn is one column of a result.
+type ResultColumn struct {
+	Name   string
+	Type   *types.Type
+	Typmod int32
+	Table  catalog.ID
+	Num    catalog.ColumnNum
+}
+
+// Insert puts the rows of Source into Table.
+type Insert struct {
+	Table *catalog.Table
+	// Source yields one column for each of Targets.
+	Source  Node
+	From    []ColID
+	Targets []catalog.ColumnNum
+	// Defaults has the expression for each column that is not a target, by
+	// position; nil is NULL.
+	Defaults []Expr
+	// Checks must not be false for a new row.
+	Checks    []TableCheck
+	Conflict  *Conflict
+	Row       []ColID // the new row, for Checks, Returning
+	Returning *Returning
+}
+
+// TableCheck is a CHECK constraint bound to the columns of the new row.
+type TableCheck struct {
+	Name string
+	Cond Expr
+}
+
+// Conflict is ON CONFLICT.
+type Conflict struct {
+	// Indexes are the arbiters; all unique ones when none was named.
+	Indexes []*catalog.Index
+	// Update is nil for DO NOTHING.
+	Update *ConflictUpdate
+}
+
+// ConflictUpdate is DO UPDATE: Sets and Where refer to the existing row by
+// Existing and to the proposed one by Excluded.
+type ConflictUpdate struct {
+	Existing []ColID
+	Excluded []ColID
+	Sets     []Set
+	Where    Expr
+}
+
+// Set assigns to one column.
+type Set struct {
+	Column catalog.ColumnNum
+	Value  Expr
+}
+
+// Update changes rows. Source yields the old row (Old, in column order, then
+// Handle) and whatever Sets refer to.
+type Update struct {
+	Table     *catalog.Table
+	Source    Node
+	Old       []ColID
+	Handle    []ColID
+	Sets      []Set
+	Checks    []TableCheck
+	Row       []ColID // the new row
+	Returning *Returning
+}
+
+// Delete removes rows; Returning refers to Old.
+type Delete struct {
+	Table     *catalog.Table
+	Source    Node
+	Old       []ColID
+	Handle    []ColID
+	Returning *Returning
+}
+
+// Returning computes the result of a data-modifying statement. Besides the row
+// it may refer to the other columns of Source.
+type Returning struct {
+	Exprs []Expr
+}
+
+// DDL is a statement that changes the catalog; exec has one function for each.
+type DDL interface{ ddl() }
+
+// Name is a possibly qualified object name as it was written.
+type Name struct{ Schema, Name string }
+
+// ColumnSpec is a column of CREATE TABLE or ADD COLUMN.
+type ColumnSpec struct {
+	Name     string
+	Type     *types.Type
+	Typmod   int32
+	NotNull  bool
+	Default  string
+	Serial   bool          // smallserial, serial, bigserial
+	Identity byte          // 'a', 'd' or 0
+	Options  *SequenceSpec // of an identity column's sequence
+}
+
+// IndexSpec is an index, a unique constraint or a primary key.
+type IndexSpec struct {
+	Name             string
+	Primary          bool
+	Unique           bool
+	Constraint       bool
+	NullsNotDistinct bool
+	Columns          []IndexColumnSpec
+	Include          []string
+	IfNotExists      bool
+}
+
+// IndexColumnSpec is one key column.
+type IndexColumnSpec struct {
+	Column     string
+	Desc       bool
+	NullsFirst bool
+}
+
+// SequenceSpec has the options of a sequence; nil means not given.
+type SequenceSpec struct {
+	Type                              *types.Type
+	Start, Increment, Min, Max, Cache *int64
+	NoMin, NoMax                      bool
+	Restart                           bool
+	RestartWith                       *int64
+	Cycle                             *bool
+	OwnedBy                           *OwnedBy
+}
+
+// OwnedBy is OWNED BY; an empty Table means NONE.
+type OwnedBy struct {
+	Table  Name
+	Column string
+}
+
+// CreateTable is CREATE TABLE, and CREATE TABLE AS with Query set.
+type CreateTable struct {
+	Name        Name
+	IfNotExists bool
+	Columns     []ColumnSpec
+	Indexes     []IndexSpec
+	Options     []string
+	Query       *Statement
+	NoData      bool
+}
+
+// CreateIndex is CREATE INDEX.
+type CreateIndex struct {
+	Table Name
+	Index IndexSpec
+}
+
+// CreateSchema is CREATE SCHEMA.
+type CreateSchema struct {
+	Name        string
+	IfNotExists bool
+}
+
+// CreateSequence is CREATE SEQUENCE.
+type CreateSequence struct {
+	Name        Name
+	IfNotExists bool
+	Spec        SequenceSpec
+}
+
+// AlterSequence is ALTER SEQUENCE.
+type AlterSequence struct {
+	Name     Name
+	IfExists bool
+	Spec     SequenceSpec
+}
+
+// ObjectKind is what DROP, ALTER … RENAME and COMMENT name.
+type ObjectKind string
+
+// The kinds of objects, as messages spell them.
+const (
+	TableObject      ObjectKind = "table"
+	IndexObject      ObjectKind = "index"
+	SequenceObject   ObjectKind = "sequence"
+	ViewObject       ObjectKind = "view"
+	SchemaObject     ObjectKind = "schema"
+	ColumnObject     ObjectKind = "column"
+	ConstraintObject ObjectKind = "constraint"
+)
+
+// Drop is DROP of one or more objects.
+type Drop struct {
+	Kind     ObjectKind
+	Names    []Name
+	IfExists bool
+	Cascade  bool
+}
+
+// Truncate is TRUNCATE.
+type Truncate struct {
+	Tables          []Name
+	RestartIdentity bool
+	Cascade         bool
+}
+
+// Rename is ALTER … RENAME.
+type Rename struct {
+	Kind     ObjectKind
+	On       ObjectKind // for columns and constraints: of what
+	Name     Name
+	Old, New string // Old for columns and constraints
+	IfExists bool
+}
+
+// Comment is COMMENT ON; Text is nil to remove it.
+type Comment struct {
+	Kind ObjectKind
+	Name Name
+	Sub  string // the column
+	Text string
+}
+
+// AlterTable is ALTER TABLE with its actions in order.
+type AlterTable struct {
+	Name     Name
+	IfExists bool
+	Kind     ObjectKind
+	Actions  []AlterAction
+}
+
+// AlterAction is one action of ALTER TABLE.
+type AlterAction interface{ alterAction() }
+
+// The actions of ALTER TABLE.
+type (
+	// AddColumn adds a column, with the constraints written on it.
+	AddColumn struct {
+		Column      ColumnSpec
+		Indexes     []IndexSpec
+		IfNotExists bool
+	}
+	// DropColumn drops a column.
+	DropColumn struct {
+		Name     string
+		IfExists bool
+		Cascade  bool
+	}
+	// SetDefault sets or (with "") drops a default.
+	SetDefault struct{ Column, Default string }
+	// SetNotNull sets or drops NOT NULL.
+	SetNotNull struct {
+		Column  string
+		NotNull bool
+	}
+	// AlterType changes a column's type.
+	AlterType struct {
+		Column string
+		Type   *types.Type
+		Typmod int32
+		Using  string
+	}
+	// AddIndexConstraint adds a primary key or unique constraint.
+	AddIndexConstraint struct{ Index IndexSpec }
+	// DropConstraint drops a constraint by name.
+	DropConstraint struct {
+		Name     string
+		IfExists bool
+		Cascade  bool
+	}
+	// AddIdentity makes a column an identity column.
+	AddIdentity struct {
+		Column  string
+		Kind    byte
+		Options *SequenceSpec
+	}
+	// DropIdentity makes it an ordinary one again.
+	DropIdentity struct {
+		Column   string
+		IfExists bool
+	}
+	// ChangeOwner is OWNER TO.
+	ChangeOwner struct{ Role string }
+	// SetOptions is SET (…): accepted and kept.
+	SetOptions struct{ Options []string }
+)
+
+func (*AddColumn) alterAction()          {}
+func (*DropColumn) alterAction()         {}
+func (*SetDefault) alterAction()         {}
+func (*SetNotNull) alterAction()         {}
+func (*AlterType) alterAction()          {}
+func (*AddIndexConstraint) alterAction() {}
+func (*DropConstraint) alterAction()     {}
+func (*AddIdentity) alterAction()        {}
+func (*DropIdentity) alterAction()       {}
+func (*ChangeOwner) alterAction()        {}
+func (*SetOptions) alterAction()         {}
+
+func (*CreateTable) ddl()    {}
+func (*CreateIndex) ddl()    {}
+func (*CreateSchema) ddl()   {}
+func (*CreateSequence) ddl() {}
+func (*AlterSequence) ddl()  {}
+func (*Drop) ddl()           {}
+func (*Truncate) ddl()       {}
+func (*Rename) ddl()         {}
+func (*Comment) ddl()        {}
+func (*AlterTable) ddl()     {}
+
+// Command is what a parsed statement asks of the session. Statements that run
+// on tables are *Query (bound later, with a catalog); everything else is
+// handled by the session itself.
+type Command interface{ command() }
+
+// The commands a session handles itself.
+type (
+	// Begin is BEGIN or START TRANSACTION.
+	Begin struct{ Modes TransactionModes }
+	// Commit is COMMIT or END.
+	Commit struct{ Chain bool }
+	// Rollback is ROLLBACK or ABORT.
+	Rollback struct{ Chain bool }
+	// Savepoint is SAVEPOINT.
+	Savepoint struct{ Name string }
+	// Release is RELEASE SAVEPOINT.
+	Release struct{ Name string }
+	// RollbackTo is ROLLBACK TO SAVEPOINT.
+	RollbackTo struct{ Name string }
+	// SetTransaction is SET TRANSACTION, or SET SESSION CHARACTERISTICS.
+	SetTransaction struct {
+		Modes   TransactionModes
+		Session bool
+	}
+	// SetSnapshot is SET TRANSACTION SNAPSHOT.
+	SetSnapshot struct{ ID string }
+	// SetVariable is SET; Default means SET … TO DEFAULT or RESET.
+	SetVariable struct {
+		Name    string
+		Values  []string
+		Local   bool
+		Default bool
+	}
+	// ResetAll is RESET ALL.
+	ResetAll struct{}
+	// Show is SHOW.
+	Show struct{ Name string }
+	// Prepare is PREPARE; the inner statement is given as text.
+	Prepare struct {
+		Name  string
+		Types []*types.Type
+		Query *Query
+	}
+	// Execute is EXECUTE.
+	Execute struct {
+		Name string
+		Args []*Query // each SELECT <argument>
+	}
+	// Deallocate is DEALLOCATE; an empty name means ALL.
+	Deallocate struct{ Name string }
+	// DeclareCursor is DECLARE … CURSOR.
+	DeclareCursor struct {
+		Name   string
+		Hold   bool
+		Binary bool
+		Scroll bool
+		Query  *Query
+	}
+	// Fetch is FETCH or MOVE.
+	Fetch struct {
+		Name     string
+		Count    int64
+		Backward bool
+		Absolute bool
+		Relative bool
+		Move     bool
+	}
+	// CloseCursor is CLOSE; an empty name means ALL.
+	CloseCursor struct{ Name string }
+	// Copy is COPY.
+	Copy struct{ Spec CopySpec }
+	// Explain is EXPLAIN.
+	Explain struct {
+		Query   *Query
+		Analyze bool
+		Costs   bool
+		Verbose bool
+		JSON    bool
+	}
+	// Discard is DISCARD.
+	Discard struct{ What string }
+	// Wait is WAIT FOR LSN.
+	Wait struct {
+		Target  string
+		Timeout time.Duration
+		NoThrow bool
+	}
+	// Accepted is a statement that asks for something this engine does by
+	// itself or has no use for: VACUUM, ANALYZE, CHECKPOINT, LOCK TABLE, ….
+	Accepted struct {
+		Tag string
+		// Tables must exist.
+		Tables []Name
+		// Notice, when not empty, is sent as a NOTICE.
+		Notice string
+		// NoBlock: not allowed in a transaction block.
+		NoBlock bool
+	}
+)
+
+// TransactionModes are the modes of BEGIN and SET TRANSACTION; empty or nil
+// means not given.
+type TransactionModes struct {
+	Isolation  string
+	ReadOnly   *bool
+	Deferrable *bool
+}
+
+// CopySpec is COPY's target and format.
+type CopySpec struct {
+	Table                               Name
+	Columns                             []string
+	Query                               *Query // COPY (query) TO
+	From                                bool
+	Format                              string // text, csv, binary
+	Delimiter                           string
+	Null                                *string
+	Header                              bool
+	HeaderMatch                         bool
+	Quote                               string
+	Escape                              string
+	ForceQuote, ForceNotNull, ForceNull []string
+	ForceQuoteAll                       bool
+	Where                               bool
+}
+
+func (*Begin) command()          {}
+func (*Commit) command()         {}
+func (*Rollback) command()       {}
+func (*Savepoint) command()      {}
+func (*Release) command()        {}
+func (*RollbackTo) command()     {}
+func (*SetTransaction) command() {}
+func (*SetSnapshot) command()    {}
+func (*SetVariable) command()    {}
+func (*ResetAll) command()       {}
+func (*Show) command()           {}
+func (*Prepare) command()        {}
+func (*Execute) command()        {}
+func (*Deallocate) command()     {}
+func (*DeclareCursor) command()  {}
+func (*Fetch) command()          {}
+func (*CloseCursor) command()    {}
+func (*Copy) command()           {}
+func (*Explain) command()        {}
+func (*Discard) command()        {}
+func (*Wait) command()           {}
+func (*Accepted) command()       {}
+func (*Query) command()          {}
