@@ -446,3 +446,15 @@ func TestWriteErrorEndsTheProcess(t *testing.T) {
 	openShard(t, h, state)
 	require.Equal(t, "acknowledged", state.state.Entries[0])
 }
+
+// TestEngineAnswers asks the watchdog's question of an engine at work, and of one
+// whose quorum never came: it says so, and that is an answer too.
+func TestEngineAnswers(t *testing.T) {
+	h := openHost(t, HostConfig{Dir: t.TempDir()})
+	s := openShard(t, h, &toy{})
+	require.True(t, s.answers(t.Context(), watchStep))
+	members := map[uint64]string{1: h.Identity().RaftAddress, 2: "127.0.0.1:1", 3: "127.0.0.1:2"}
+	lonely, err := h.OpenShard(3, &toy{}, ShardOptions{Members: members})
+	require.NoError(t, err)
+	require.True(t, lonely.answers(t.Context(), 2*watchRequest))
+}

@@ -15,6 +15,7 @@ const (
 	watchEvery    = 10 * time.Second
 	watchRequest  = 5 * time.Second
 	watchPatience = 2 * time.Minute // a disk may be slow
+	watchStep     = time.Second
 )
 
 // watch ends the process when a thread of the engine has died or hangs. A node
@@ -45,15 +46,21 @@ func (s *Shard) answers(ctx context.Context, patience time.Duration) bool {
 	if err != nil {
 		return true // refused: full, closing or starting
 	}
-	select {
-	case <-rs.AppliedC():
-		rs.Release()
-		return true
-	case <-s.life.Done():
-		return true
-	case <-ctx.Done():
-		return true
-	case <-time.After(patience):
-		return false
+	// In steps: while the whole process is stopped, no time passes for the engine
+	// either.
+	ticker := time.NewTicker(watchStep)
+	defer ticker.Stop()
+	for waited := time.Duration(0); waited < patience; waited += watchStep {
+		select {
+		case <-rs.AppliedC():
+			rs.Release()
+			return true
+		case <-s.life.Done():
+			return true
+		case <-ctx.Done():
+			return true
+		case <-ticker.C:
+		}
 	}
+	return false
 }
