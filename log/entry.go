@@ -66,6 +66,10 @@ type Entry struct {
 	// Current are the session's sequence values from before this entry, for
 	// currval; the last drawn one comes last, for lastval.
 	Current []DrawnValue
+
+	// Began is transaction_timestamp(): when the client's transaction began, in
+	// microseconds since 2000-01-01 UTC.
+	Began int64
 }
 
 // Setting is one session setting by its value in text.

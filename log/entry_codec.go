@@ -8,7 +8,7 @@ import (
 // The number of fields of each struct in format version 1, and the fewest
 // bytes that one takes in an array (its header and one byte a field).
 const (
-	entryFields     = 17
+	entryFields     = 18
 	settingFields   = 2
 	statementFields = 7
 	paramFields     = 2
@@ -81,6 +81,7 @@ func (e *Entry) encode(w *writer) {
 		w.int(e.Reserve.Count)
 	}
 	encodeDrawn(w, e.Current)
+	w.int(e.Began)
 }
 
 func (e *Entry) decode(r *reader) {
@@ -119,6 +120,7 @@ func (e *Entry) decode(r *reader) {
 		e.Reserve.Count = r.int(math.MinInt64, math.MaxInt64)
 	}
 	e.Current = decodeDrawn(r)
+	e.Began = r.int(math.MinInt64, math.MaxInt64)
 }
 
 func (s *Statement) encode(w *writer) {

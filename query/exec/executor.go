@@ -145,7 +145,7 @@ func (r *entryRun) run(prog *Program, rt *Runtime, st *log.Statement, sink Sink)
 // context makes what expressions of statement i may depend on.
 func (r *entryRun) context(i int, st *log.Statement) *expr.Ctx {
 	return NewContext(r.meaning, ContextInputs{
-		TxnTime: r.entry.Time, StmtTime: st.Time, Seed: r.entry.Seed, Statement: i,
+		TxnTime: r.entry.Began, StmtTime: st.Time, Seed: r.entry.Seed, Statement: i,
 		Session: r.session, Sequences: r.seqs,
 		Catalog: syscat.NewCatalogInfo(r.txn.Catalog(), r.meaning.SearchPath),
 	})
