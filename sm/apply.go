@@ -27,7 +27,7 @@ type applier struct {
 	sums    map[catalog.StorageID]storageSum
 	dropped []catalog.StorageID
 	seqs    map[catalog.ID]committedSequence
-	staged  map[stageKey][]byte // nil: deleted
+	staged  map[log.StageID]stagedChunks
 
 	catalogs []catalogVersion // published by this call
 	hash     hasher
@@ -52,6 +52,15 @@ type poison struct {
 }
 
 func (p *poison) Error() string { return fmt.Sprintf("entry %d: %v", p.index, p.cause) }
+
+// panicError is a panic of the Executor, or of sm itself. Its stack is for the
+// operator, not for clients.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
 // Apply implements log.StateMachine. Effects of all entries are committed in
 // one batch before anything is published or answered. An entry that cannot be
@@ -135,7 +144,7 @@ func (r *Replica) newApplier() *applier {
 	a := &applier{
 		r: r, state: r.state, cat: p.catalog, over: &overlay{}, batch: p.store.db.NewBatch(),
 		sums: map[catalog.StorageID]storageSum{}, seqs: map[catalog.ID]committedSequence{},
-		staged: map[stageKey][]byte{},
+		staged: map[log.StageID]stagedChunks{},
 	}
 	a.base = base{store: p.store, points: &a.pool.points, scans: &a.pool.scans, asOf: keys.MaxVersion}
 	return a
@@ -151,7 +160,7 @@ func (a *applier) close() error {
 func (a *applier) apply(c *log.Committed) (answer []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = &panicError{value: p, stack: debug.Stack()}
 		}
 	}()
 	e, err := log.DecodeEntry(c.Data)
@@ -245,7 +254,12 @@ func (a *applier) stage(s *log.Stage) (*log.Result, error) {
 	if s == nil || s.Chunk < 0 || s.Chunk >= MaxStagedChunks {
 		return a.refuse(sqlstate.New(sqlstate.InternalError, "stage entry has no usable chunk")), nil
 	}
-	a.staged[stageKey{s.ID, s.Chunk}] = append([]byte{}, s.Rows...)
+	c, ok := a.staged[s.ID]
+	if !ok {
+		c.rows = map[int][]byte{}
+		a.staged[s.ID] = c
+	}
+	c.rows[s.Chunk] = append([]byte{}, s.Rows...)
 	a.buf = keys.AppendStaged(a.buf[:0], s.ID, uint32(s.Chunk))
 	return &log.Result{Offset: a.state.offset}, a.batch.Set(a.buf, s.Rows, nil)
 }
@@ -255,11 +269,7 @@ func (a *applier) unstage(s *log.Stage) (*log.Result, error) {
 	if s == nil {
 		return a.refuse(sqlstate.New(sqlstate.InternalError, "unstage entry names no chunks")), nil
 	}
-	for k := range a.staged {
-		if k.id == s.ID {
-			a.staged[k] = nil
-		}
-	}
+	a.staged[s.ID] = stagedChunks{gone: true, rows: map[int][]byte{}}
 	res := &log.Result{Offset: a.state.offset}
 	// How many there are is not known: a range deletion costs the same for any
 	// number, and none outside the range of one COPY is touched.
@@ -273,11 +283,11 @@ func (a *applier) unstage(s *log.Stage) (*log.Result, error) {
 func (a *applier) consume(e *log.Entry) error {
 	for i := range e.Statements {
 		c := e.Statements[i].Copy
-		if c == nil {
+		if c == nil || c.Chunks == 0 {
 			continue
 		}
+		a.staged[c.Stage] = stagedChunks{gone: true, rows: map[int][]byte{}}
 		for n := range min(c.Chunks, MaxStagedChunks) {
-			a.staged[stageKey{c.Stage, n}] = nil
 			a.buf = keys.AppendStaged(a.buf[:0], c.Stage, uint32(n))
 			if err := a.batch.Delete(a.buf, nil); err != nil {
 				return err
@@ -304,7 +314,10 @@ func (r *Replica) refusal() ([]byte, error) {
 func (r *Replica) halt(p *poison) {
 	h := &HaltedError{At: r.Position().Offset, Index: p.index, Cause: p.cause}
 	r.halted.Store(h)
-	r.log.Error("log is halted: an entry could not be applied; reads go on, writes are refused",
-		"log", uint64(r.opt.Log), "offset", h.At.String(), "entry", uint64(p.index), "error", p.cause)
+	attrs := []any{"log", uint64(r.opt.Log), "offset", h.At.String(), "entry", uint64(p.index), "error", p.cause}
+	if panicked := (*panicError)(nil); errors.As(p.cause, &panicked) {
+		attrs = append(attrs, "stack", string(panicked.stack))
+	}
+	r.log.Error("log is halted: an entry could not be applied; reads go on, writes are refused", attrs...)
 	r.waiters.fail(h)
 }

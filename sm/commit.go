@@ -3,6 +3,7 @@ package sm
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -211,12 +212,7 @@ func (a *applier) writeSequences(t *Txn, commit log.Offset) error {
 	if len(t.seqs) == 0 {
 		return nil
 	}
-	ids := make([]catalog.ID, 0, len(t.seqs))
-	for id := range t.seqs {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for _, id := range ids {
+	for _, id := range slices.Sorted(maps.Keys(t.seqs)) {
 		before, had, err := t.committedSequence(id)
 		if err != nil {
 			return err
@@ -245,12 +241,7 @@ func (a *applier) writeSequences(t *Txn, commit log.Offset) error {
 // commit writes what belongs to the whole call, commits the batch and publishes
 // the new position.
 func (a *applier) commit() error {
-	ids := make([]catalog.StorageID, 0, len(a.sums))
-	for id := range a.sums {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for _, id := range ids {
+	for _, id := range slices.Sorted(maps.Keys(a.sums)) {
 		a.buf = keys.AppendID(a.buf[:0], keys.Sums, uint32(id))
 		var err error
 		if slices.Contains(a.dropped, id) {

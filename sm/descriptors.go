@@ -46,7 +46,10 @@ func decodeDescriptor(b []byte) (catalog.Descriptor, error) {
 	default:
 		return nil, fmt.Errorf("sm: descriptor of unknown kind %d", b[0])
 	}
-	if err := msgpack.Unmarshal(b[1:], d); err != nil {
+	dec := msgpack.NewDecoder(bytes.NewReader(b[1:]))
+	// A field that is not known here could change what the object means.
+	dec.DisallowUnknownFields(true)
+	if err := dec.Decode(d); err != nil {
 		return nil, fmt.Errorf("sm: descriptor: %w", err)
 	}
 	return d, nil

@@ -28,7 +28,7 @@ const writeCategory = vfs.WriteCategoryUnspecified
 // openCurrent opens the store that the pointer names, or a new one.
 func (r *Replica) openCurrent() (*store, error) {
 	dir := r.opt.Dir
-	if err := r.fs.MkdirAll(dir, 0o755); err != nil {
+	if err := makeDurable(r.fs, dir); err != nil {
 		return nil, fmt.Errorf("sm: %w", err)
 	}
 	name, err := r.readPointer()
@@ -37,7 +37,7 @@ func (r *Replica) openCurrent() (*store, error) {
 	}
 	if name == "" {
 		name = firstStore
-		if err := errors.Join(r.writePointer(name), syncDir(r.fs, r.fs.PathDir(dir))); err != nil {
+		if err := r.writePointer(name); err != nil {
 			return nil, err
 		}
 	}
@@ -50,6 +50,32 @@ func (r *Replica) openCurrent() (*store, error) {
 		return nil, errors.Join(err, s.db.Close())
 	}
 	return s, nil
+}
+
+// makeDurable makes dir with its parents, so that a crash leaves none of them
+// out: the names of new ones are synced where they stand.
+func makeDurable(fs vfs.FS, dir string) error {
+	var stands []string
+	for d := dir; ; d = fs.PathDir(d) {
+		if _, err := fs.Stat(d); err == nil {
+			break
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if fs.PathDir(d) == d {
+			break
+		}
+		stands = append(stands, fs.PathDir(d))
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, d := range stands {
+		if err := syncDir(fs, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *Replica) readPointer() (string, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,9 +142,7 @@ func (r *Replica) publish(a *applier) error {
 	old := r.published.Load()
 	r.state = a.state
 	r.sumsMu.Lock()
-	for id, s := range a.sums {
-		r.sums[id] = s
-	}
+	maps.Copy(r.sums, a.sums)
 	for _, id := range a.dropped {
 		delete(r.sums, id)
 	}

@@ -125,6 +125,7 @@ func TestHalt(t *testing.T) {
 		require.Nil(t, res[0].Err)
 		require.Equal(t, string(sqlstate.IOError), res[1].Err.Code)
 		require.Contains(t, res[2].Err.Fields["M"], "log is halted at "+res[0].Offset.String())
+		require.NotContains(t, res[2].Err.Fields["M"], "goroutine", "the stack is not for clients")
 		var h *sm.HaltedError
 		require.ErrorAs(t, r.Halted(), &h)
 		require.Equal(t, log.Index(n+3), h.Index)

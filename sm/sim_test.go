@@ -251,6 +251,7 @@ func TestSimulation(t *testing.T) {
 func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [][]byte) {
 	fs := vfs.NewCrashableMem()
 	r := open(t, fs)
+	synced := log.Index(0) // what no crash may take
 	next := func() int {
 		at := r.Applied()
 		i, _ := slices.BinarySearchFunc(h.entries, at+1, func(c log.Committed, x log.Index) int { return int(c.Index) - int(x) })
@@ -265,14 +266,18 @@ func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [
 		switch k := rnd.IntN(60); {
 		case k == 0:
 			require.NoError(t, r.Close())
+			synced = r.Applied()
 			r = open(t, fs)
+			require.Equal(t, synced, r.Applied())
 		case k <= 2:
 			crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rnd.IntN(101), RNG: rnd})
 			require.NoError(t, r.Close())
 			fs = crashed
 			r = open(t, fs)
+			require.GreaterOrEqual(t, r.Applied(), synced)
 		case k == 3:
 			require.NoError(t, r.Sync())
+			synced = r.Applied()
 		case k == 4:
 			require.NoError(t, r.Flush())
 		case k == 5 && len(taken) < 2:
@@ -283,6 +288,7 @@ func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [
 			taken = append(taken, buf.Bytes())
 		case k == 6 && len(images) > 0:
 			require.NoError(t, r.Restore(bytes.NewReader(images[rnd.IntN(len(images))]), nil))
+			synced = r.Applied()
 		default:
 			n := min(len(h.entries)-i, 1+rnd.IntN(1+rnd.IntN(60)))
 			out, err := r.Apply(h.entries[i : i+n])

@@ -8,10 +8,11 @@ import (
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 )
 
-// stageKey names one staged chunk.
-type stageKey struct {
-	id    log.StageID
-	chunk int
+// stagedChunks are what earlier entries of an Apply call did to the chunks of
+// one COPY.
+type stagedChunks struct {
+	gone bool // those in the store are deleted
+	rows map[int][]byte
 }
 
 // MaxStagedChunks bounds the chunks of one COPY.
@@ -56,9 +57,11 @@ func (it *StagedIter) Next() bool {
 // chunk returns one staged chunk, which stays valid.
 func (t *Txn) chunk(id log.StageID, n int) ([]byte, error) {
 	if t.app != nil {
-		if rows, ok := t.app.staged[stageKey{id, n}]; ok && rows != nil {
+		c := t.app.staged[id]
+		if rows, ok := c.rows[n]; ok {
 			return rows, nil
-		} else if ok {
+		}
+		if c.gone {
 			return nil, errChunkMissing(n)
 		}
 	}
