@@ -87,9 +87,7 @@ func ResolveAggregate(name string, args []*types.Type) (*ResolvedAggregate, erro
 	out := &ResolvedAggregate{Aggregate: c.agg, Args: slices.Clone(params), Ret: ret}
 	for i, p := range out.Args {
 		if p == types.AnyType {
-			if out.Args[i] = args[i]; args[i] == types.UnknownType {
-				out.Args[i] = types.TextType
-			}
+			out.Args[i] = args[i]
 		}
 	}
 	out.New = c.agg.make(&binding{args: out.Args, ret: ret})

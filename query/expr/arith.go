@@ -261,7 +261,9 @@ var arithmeticEvals = func() map[string]evalFunc {
 		m[name+"xor"] = bits2(func(a, b int64) int64 { return a ^ b })
 		m[name+"not"] = func(_ *Ctx, a []datum) (datum, error) { return types.Int(^a[0].Int()), nil }
 		m[name+"shl"], m[name+"shr"] = s.shift(true), s.shift(false)
-		m["gcd("+name+","+name+")"], m["lcm("+name+","+name+")"] = gcdInt(s), lcmInt(s)
+		if s != size2 {
+			m["gcd("+name+","+name+")"], m["lcm("+name+","+name+")"] = gcdInt(s), lcmInt(s)
+		}
 		m[name+"larger"], m[name+"smaller"] = pickGreater, pickLess
 	}
 	return m

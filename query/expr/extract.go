@@ -181,8 +181,8 @@ func julian(c *types.Civil) *apd.Decimal {
 	days := types.DateFromCivil(c.Year, c.Month, c.Day) - types.MinDate
 	micros := (int64(c.Hour)*3600+int64(c.Minute)*60+int64(c.Second))*types.MicrosPerSecond + int64(c.Micro)
 	q, err := numericDiv(intNumeric(micros), intNumeric(types.MicrosPerDay))
-	if err != nil || micros == 0 {
-		return numericAdd(intNumeric(days), &apd.Decimal{Exponent: -20})
+	if err != nil {
+		return intNumeric(days) // not reached: the divisor is a constant
 	}
 	return numericAdd(intNumeric(days), q)
 }

@@ -17,6 +17,13 @@ var defaultArgs = map[string][]datum{
 	"is_normalized": {types.String("NFC")},
 }
 
+// serverVersion is what version() begins with, so that clients that parse it
+// take us for the PostgreSQL whose behaviour we have.
+const serverVersion = "PostgreSQL 15.0"
+
+// Version returns what version() prints for a release of Tidemark.
+func Version(release string) string { return serverVersion + " (Tidemark " + release + ")" }
+
 // ownFuncs are the functions PostgreSQL does not have.
 func ownFuncs() []*Func { return nil }
 
@@ -26,5 +33,3 @@ func location(c *Ctx) *time.Location {
 	}
 	return c.Format.Location
 }
-
-var _ = types.NoTypmod

@@ -64,14 +64,12 @@ func elementOf(t *types.Type) *types.Type { return t.Elem }
 // without a contradiction when nothing says.
 func solveExact(decl, actual []*types.Type) (*types.Type, bool) {
 	var elem *types.Type
-	used, nonArray, sawArray := false, false, false
+	nonArray := false
 	for i, d := range decl {
 		if d != types.AnyElementType && d != types.AnyArrayType && d != types.AnyNonArrayType {
 			continue
 		}
-		used = true
 		nonArray = nonArray || d == types.AnyNonArrayType
-		sawArray = sawArray || d == types.AnyArrayType
 		a := actual[i]
 		if a == types.UnknownType {
 			continue
@@ -89,15 +87,9 @@ func solveExact(decl, actual []*types.Type) (*types.Type, bool) {
 		}
 		elem = a
 	}
-	if used && elem == nil {
-		// All arguments are unknown: PostgreSQL takes text for anyelement and
-		// refuses anyarray.
-		if sawArray {
-			return nil, false
-		}
-		elem = types.TextType
-	}
-	if nonArray && elem.Elem != nil {
+	// When all arguments are unknown there is no contradiction yet, and no
+	// answer either: substitute finds that out.
+	if nonArray && elem != nil && elem.Elem != nil {
 		return nil, false
 	}
 	return elem, true

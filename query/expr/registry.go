@@ -43,16 +43,17 @@ var lib = newLibrary()
 // evalMaps are the implementations, keyed by name(args) or by name.
 func evalMaps() []map[string]evalFunc {
 	return []map[string]evalFunc{arithmeticEvals, numericEvals, castEvals, boolEvals, numericMathEvals, floatMathEvals,
-		datetimeEvals, extractEvals, stringEvals, encodeEvals}
+		datetimeEvals, extractEvals, stringEvals, encodeEvals, likeEvals, regexEvals, arrayEvals, jsonTextEvals, jsonbEvals,
+		infoEvals, toCharEvals}
 }
 
 // bindMaps are the implementations that depend on argument types.
 func bindMaps() []map[string]func(*binding) evalFunc {
-	return []map[string]func(*binding) evalFunc{jsonBinds, stringBinds}
+	return []map[string]func(*binding) evalFunc{jsonBinds, stringBinds, arrayBinds, infoBinds}
 }
 
 // setMaps are the set-returning implementations.
-func setMaps() []map[string]setFunc { return nil }
+func setMaps() []map[string]setFunc { return []map[string]setFunc{setFuncs, jsonSets} }
 
 func newLibrary() *library {
 	l := &library{

@@ -27,8 +27,9 @@ func (c *candidate) matchImplicit(args []*types.Type) bool {
 			return false
 		}
 	}
-	_, _, ok := solvePolymorphic(c.args, args, types.VoidType)
-	return ok
+	_, ok1 := solveExact(c.args, args)
+	_, ok2 := solveCompatible(c.args, args)
+	return ok1 && ok2
 }
 
 // selectCandidate applies PostgreSQL's rules to candidates that all accept
@@ -268,10 +269,7 @@ func (c *candidate) resolved(args []*types.Type) (*Resolved, error) {
 	for i, p := range params {
 		out.Args[i] = p
 		if p == types.AnyType {
-			// "any" takes what comes; literals become text.
-			if out.Args[i] = args[i]; args[i] == types.UnknownType {
-				out.Args[i] = types.TextType
-			}
+			out.Args[i] = args[i] // "any" takes what comes, literals included
 		}
 	}
 	actual := *f
