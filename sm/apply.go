@@ -22,6 +22,7 @@ type applier struct {
 	base  base
 	over  *overlay
 	batch *pebble.Batch
+	spare []*pebble.Batch // replaced by larger ones before anything was in them
 	pool  applyPools
 
 	sums    map[catalog.StorageID]storageSum
@@ -152,7 +153,11 @@ func (r *Replica) newApplier() *applier {
 
 // close gives everything back that the call has used.
 func (a *applier) close() error {
-	return errors.Join(a.base.close(), a.pool.points.drain(), a.pool.scans.drain(), a.batch.Close())
+	err := errors.Join(a.base.close(), a.pool.points.drain(), a.pool.scans.drain(), a.batch.Close())
+	for _, b := range a.spare {
+		err = errors.Join(err, b.Close())
+	}
+	return err
 }
 
 // apply executes one entry. An error is a reason to halt: the entry's own

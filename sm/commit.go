@@ -21,6 +21,7 @@ func (a *applier) commitTxn(t *Txn, data []byte) (log.Offset, error) {
 	for _, c := range t.changes {
 		commit += log.Offset(len(c))
 	}
+	a.makeRoom(t, commit-start)
 	if err := a.writeDescriptors(t, commit); err != nil {
 		return 0, err
 	}
@@ -45,6 +46,25 @@ func (a *applier) commitTxn(t *Txn, data []byte) (log.Offset, error) {
 	a.state.nextID, a.state.nextStorage, a.state.nextRow = t.nextIDs.id, t.nextIDs.storage, t.nextIDs.row
 	return commit, nil
 }
+
+// makeRoom sizes the batch for a large transaction: growing it by doubling would
+// copy it many times.
+func (a *applier) makeRoom(t *Txn, changed log.Offset) {
+	if len(t.over.undo) < bulkWrites || !a.batch.Empty() {
+		return
+	}
+	const perKey = 40 // a key with its lengths and version, roughly
+	size := int64(changed) + t.bytesWritten + perKey*int64(len(t.over.undo)+len(t.changes))
+	if size < maxBatchRoom {
+		old := a.batch
+		a.batch = a.base.store.db.NewBatchWithSize(int(size))
+		a.spare = append(a.spare, old)
+	}
+}
+
+// maxBatchRoom is how many bytes are set aside at most for a transaction that
+// is about to be written.
+const maxBatchRoom = 1 << 30
 
 // writeVersion writes one row version or index entry.
 func (a *applier) writeVersion(key []byte, v *version, commit log.Offset) error {
