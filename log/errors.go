@@ -19,6 +19,10 @@ var (
 // beyond that point.
 var ErrHalted = errors.New("the state machine is halted")
 
+// ErrStopped is what Save and Restore return when they were told to stop before
+// the end.
+var ErrStopped = errors.New("stopped before the end")
+
 // ErrMalformed says that bytes are not an encoded entry or result.
 var ErrMalformed = errors.New("malformed log record")
 

@@ -43,7 +43,7 @@ func (r *Replica) Prepare() (any, error) {
 	}}, nil
 }
 
-// Save implements log.StateMachine. It returns snapshots.ErrStopped when stop
+// Save implements log.StateMachine. It returns log.ErrStopped when stop
 // was closed before the end.
 func (r *Replica) Save(x any, w io.Writer, stop <-chan struct{}) error {
 	img, ok := x.(*image)

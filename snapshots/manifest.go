@@ -35,11 +35,9 @@ const (
 	maxFiles         = 1 << 20
 )
 
-// Errors of Read. Both wrap what exactly is wrong.
-var (
-	ErrCorrupt = errors.New("snapshot stream is corrupt")
-	ErrStopped = errors.New("snapshot was stopped")
-)
+// ErrCorrupt is wrapped by what Read returns for a stream that is not what Write
+// wrote.
+var ErrCorrupt = errors.New("snapshot stream is corrupt")
 
 func (m *Manifest) encode() ([]byte, error) {
 	b, err := msgpack.Marshal(m)

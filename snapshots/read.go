@@ -9,6 +9,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidemark-db/tidemark/log"
 )
 
 // writeCategory is how Pebble's file systems account what Read writes.
@@ -77,7 +79,7 @@ func readFile(r io.Reader, fs vfs.FS, name string, size int64, total *xxhash.Dig
 	buf := make([]byte, min(size, chunkBytes))
 	for left := size; left > 0; {
 		if stopped(stop) {
-			return ErrStopped
+			return log.ErrStopped
 		}
 		var head [8]byte
 		if err := readFull(r, head[:]); err != nil {

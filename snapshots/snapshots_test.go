@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/snapshots"
 )
 
@@ -112,7 +113,7 @@ func TestStopAndErrors(t *testing.T) {
 	fs := vfs.NewMem()
 	require.NoError(t, fs.MkdirAll("/to", 0o755))
 	_, err := snapshots.Read(bytes.NewReader(b), fs, "/to", stop)
-	require.ErrorIs(t, err, snapshots.ErrStopped)
+	require.ErrorIs(t, err, log.ErrStopped)
 	lost := errors.New("connection lost")
 	_, err = snapshots.Read(iotest.ErrReader(lost), fs, "/to", nil)
 	require.ErrorIs(t, err, lost)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidemark-db/tidemark/log"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Write writes the files of dir, which must hold no directories and not change,
-// to w. m.Files is filled in. It returns ErrStopped when stop is closed before
+// to w. m.Files is filled in. It returns log.ErrStopped when stop is closed before
 // the end.
 func Write(w io.Writer, fs vfs.FS, dir string, m Manifest, stop <-chan struct{}) error {
 	var err error
@@ -84,7 +86,7 @@ func writeFile(w io.Writer, fs vfs.FS, name string, size int64, total *xxhash.Di
 	buf := make([]byte, head+int(min(size, chunkBytes)))
 	for left := size; left > 0; {
 		if stopped(stop) {
-			return ErrStopped
+			return log.ErrStopped
 		}
 		n := int(min(left, chunkBytes))
 		chunk := buf[head : head+n]
