@@ -17,6 +17,9 @@ func comparison(op string, left, right *types.Type) evalFunc {
 	if compare == nil {
 		return nil
 	}
+	if left.Kind == types.KindInt && right.Kind == types.KindInt && left != types.XID8Type && left != types.XIDType {
+		return intComparison(op)
+	}
 	return func(c *Ctx, args []datum) (datum, error) {
 		n, err := compare(c, args[0], args[1])
 		return types.Bool(test(n)), err

@@ -15,10 +15,12 @@ var sessionFuncs = strings.Fields(`current_user session_user getpgusername curre
  pg_current_wal_lsn pg_current_wal_insert_lsn pg_current_wal_flush_lsn pg_last_wal_replay_lsn pg_last_wal_receive_lsn
  pg_last_xact_replay_timestamp txid_current txid_current_if_assigned txid_status pg_current_xact_id
  pg_current_xact_id_if_assigned pg_xact_status pg_cancel_backend pg_terminate_backend pg_sleep pg_notify
- pg_listening_channels pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared
+ pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared
  pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all pg_advisory_xact_lock pg_advisory_xact_lock_shared
  pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared pg_blocking_pids pg_export_snapshot inet_client_port
- inet_server_port pg_trigger_depth pg_my_temp_schema pg_is_other_temp_schema pg_switch_wal pg_jit_available
+ inet_server_port pg_create_logical_replication_slot pg_create_physical_replication_slot pg_drop_replication_slot
+ pg_logical_emit_message pg_replication_slot_advance pg_wal_replay_pause pg_wal_replay_resume pg_reload_conf
+ pg_is_wal_replay_paused pg_stat_reset pg_stat_clear_snapshot pg_walfile_name setseed pg_sleep_for pg_sleep_until pg_trigger_depth pg_my_temp_schema pg_is_other_temp_schema pg_switch_wal pg_jit_available
  pg_current_logfile pg_notification_queue_usage row_security_active age`)
 
 var catalogFuncs = strings.Fields(`pg_get_expr pg_get_indexdef pg_get_constraintdef pg_get_viewdef pg_get_ruledef
@@ -35,7 +37,7 @@ var catalogFuncs = strings.Fields(`pg_get_expr pg_get_indexdef pg_get_constraint
  pg_total_relation_size pg_table_size pg_indexes_size pg_database_size pg_tablespace_size pg_relation_filenode
  pg_relation_filepath pg_filenode_relation pg_tablespace_location pg_relation_is_updatable pg_column_is_updatable pg_describe_object
  pg_relation_is_publishable pg_collation_actual_version pg_database_collation_actual_version
- pg_sequence_last_value pg_partition_root pg_index_column_has_property pg_index_has_property
+ pg_sequence_last_value pg_partition_root pg_sequence_parameters acldefault pg_size_bytes pg_index_column_has_property pg_index_has_property
  pg_indexam_has_property pg_encoding_max_length `)
 
 func callSession(name string) evalFunc {
@@ -272,7 +274,7 @@ var infoEvals = func() map[string]evalFunc {
 	m["pg_lsn(numeric)"] = func(_ *Ctx, a []datum) (datum, error) { return lsnPlus(0, a[0], 1) }
 	m["pg_lsn_larger"], m["pg_lsn_smaller"] = pickGreater, pickLess
 	m["xid(xid8)"] = func(_ *Ctx, a []datum) (datum, error) { return types.Int(int64(uint32(a[0].Int()))), nil }
-	m["parse_ident"] = parseIdent
+	m["oidvectortypes"], m["parse_ident"] = oidVectorTypes, parseIdent
 	return m
 }()
 

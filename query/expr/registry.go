@@ -53,7 +53,7 @@ func bindMaps() []map[string]func(*binding) evalFunc {
 }
 
 // setMaps are the set-returning implementations.
-func setMaps() []map[string]setFunc { return []map[string]setFunc{setFuncs, jsonSets} }
+func setMaps() []map[string]setFunc { return []map[string]setFunc{setFuncs, jsonSets, outerSetFuncs} }
 
 func newLibrary() *library {
 	l := &library{
@@ -134,6 +134,11 @@ func (m *implementations) attach(f *Func) {
 			f.bind = b
 			return
 		}
+	}
+	if f.Name == "overlaps" {
+		f.Eval = overlaps(f)
+	} else {
+		f.Eval = derived(f)
 	}
 }
 
@@ -219,7 +224,9 @@ func (l *library) addOperator(w []string, impl *implementations) {
 		return
 	}
 	if f.Eval == nil && o.Left != nil && f.bind == nil {
-		f.Eval = comparison(o.Name, o.Left, o.Right)
+		// The pattern and image operators (~<~, *=) order as the plain ones
+		// do, because strings compare by their bytes here.
+		f.Eval = comparison(strings.Trim(o.Name, "~*"), o.Left, o.Right)
 	}
 	o.Func = f
 	l.opers = append(l.opers, o)

@@ -237,6 +237,11 @@ func ResolveFunc(name string, args []*types.Type, variadic bool) (*Resolved, err
 			list = append(list, &candidate{args: params, fn: f, variadic: expanded})
 		}
 	}
+	if len(args) == 1 && !variadic && !slices.ContainsFunc(list, func(c *candidate) bool { return c.matchExact(args) }) {
+		if t, ok := FuncCast(name, args[0]); ok {
+			return castCall(name, args[0], t), nil
+		}
+	}
 	c, ambiguous := pick(args, list)
 	if ambiguous {
 		return nil, sqlstate.New(sqlstate.AmbiguousFunction, "function %s(%s) is not unique", name, sqlNames(args)).

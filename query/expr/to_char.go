@@ -226,7 +226,8 @@ func displayedYear(y int) int64 {
 	return int64(y)
 }
 
-// datePatternNumber returns the value of a numeric pattern and its width.
+// datePatternNumber returns the value of a numeric pattern and its width, in
+// one flat switch.
 func datePatternNumber(c *types.Civil, pattern string, interval bool) (v int64, width int) {
 	days := types.DateFromCivil(c.Year, max(c.Month, 1), max(c.Day, 1))
 	doy := days - types.DateFromCivil(c.Year, 1, 1) + 1

@@ -197,7 +197,8 @@ func (t *numberTemplate) format(d *apd.Decimal) string {
 	return t.layout(whole, fraction, pre, negative, over)
 }
 
-// layout writes digits, signs and separators in the template's order.
+// layout writes digits, signs and separators in the template's order; it is
+// one flat switch over the patterns.
 func (t *numberTemplate) layout(whole, fraction string, pre int, negative, over bool) string {
 	var out strings.Builder
 	fillTo := pre - len(whole) // positions before this one are blank or 0
