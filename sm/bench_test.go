@@ -122,7 +122,7 @@ func BenchmarkGet(b *testing.B) {
 }
 
 func BenchmarkScan(b *testing.B) {
-	const rows = 200_000
+	const rows = 1_000_000
 	r, _, tbl := accounts(b, rows)
 	for _, want := range [][]int{{0}, {0, 2}, nil} {
 		b.Run(fmt.Sprint(want), func(b *testing.B) {

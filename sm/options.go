@@ -22,7 +22,7 @@ const (
 	// l0FileBytes is the target size of the newest table files.
 	l0FileBytes = 8 << 20
 	// blockBytes is the size of a data block: what a point read has to fetch.
-	blockBytes = 8 << 10
+	blockBytes = 16 << 10
 	// indexBlockBytes is large enough that table files need no second level of
 	// index blocks.
 	indexBlockBytes = 256 << 10

@@ -103,6 +103,11 @@ func decodeRow(b []byte, want []int, out []Datum, stable bool) error {
 			next++
 		case isNull:
 		case wanted:
+			if n := decodeFast(&out[next], b, stable); n > 0 {
+				b = b[n:]
+				next++
+				continue
+			}
 			var err error
 			if out[next], b, err = decodeDatum(b, stable, 0); err != nil {
 				return err
@@ -116,6 +121,34 @@ func decodeRow(b []byte, want []int, out []Datum, stable bool) error {
 		}
 	}
 	return nil
+}
+
+// decodeFast decodes the commonest values, numbers and short strings of a
+// stable buffer, and returns the bytes used; 0 leaves it to decodeDatum.
+func decodeFast(dst *Datum, b []byte, stable bool) int {
+	// Nine bytes are the longest number, so that one check covers all loads.
+	if len(b) < 9 {
+		return 0
+	}
+	kind, code := Kind(b[0]&tagKindMask), b[0]>>tagKindBits
+	switch kind {
+	case KindInt, KindDate, KindTime, KindTimestamp:
+		n := codeBytes(int(code))
+		v := binary.LittleEndian.Uint64(b[1:])
+		if n < 8 {
+			v &= 1<<(8*n) - 1
+		}
+		*dst = Datum{kind: kind, num: uint64(unzigzag(v))}
+		return 1 + n
+	case KindString, KindBytes:
+		n := int(b[1])
+		if !stable || n >= 0x80 || len(b) < 2+n {
+			return 0
+		}
+		*dst = Datum{kind: kind, num: uint64(n), ptr: unsafe.Pointer(unsafe.SliceData(b[2:]))}
+		return 2 + n
+	}
+	return 0
 }
 
 // intBytes returns the length code of a number and the bytes it stands for.
