@@ -1,0 +1,50 @@
+package syscat
+
+import (
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/sm/types"
+)
+
+// Session is what virtual tables show of the server around them. In apply it
+// answers from the entry: Settings, Activity and Status are not asked there.
+type Session interface {
+	Database() string
+	User() string // current_user
+	Settings() []Setting
+	Activity() []Activity
+	Formatter() *types.Format
+	Status() Status
+}
+
+// Setting is a row of pg_settings.
+type Setting struct {
+	Name, Value, Unit, Category, Description, Context, Type, Boot string
+}
+
+// Activity is a row of pg_stat_activity.
+type Activity struct {
+	PID                                 int32
+	User, Application, Address, State   string
+	Query                               string
+	BackendStart, XactStart, QueryStart types.Datum
+}
+
+// Status is the row of tidemark.status. Position is the replica's, LogID the
+// number of the log; Halted says why the log is halted on this node and is empty
+// when it is not; Token is the session's last.
+type Status struct {
+	LogID    log.ID
+	Position sm.Position
+	Halted   string
+	Token    string
+}
+
+const (
+	// superuser owns everything; its OID is PostgreSQL's.
+	superuser    = "postgres"
+	superuserOID = 10
+
+	// defaultDatabase is the database that is meant when there is no session.
+	defaultDatabase = "postgres"
+)
