@@ -39,6 +39,7 @@ type Replica struct {
 	halted    atomic.Pointer[HaltedError]
 	waiters   waiters
 	catalogs  catalogHistory
+	flushed   atomic.Uint64 // the index up to which Flush has been asked to flush
 
 	sumsMu sync.RWMutex
 	sums   map[catalog.StorageID]storageSum
@@ -186,14 +187,18 @@ func (r *Replica) Halted() error {
 }
 
 // Flush starts writing what is only in memory to disk, and does not wait: it
-// keeps replay after a crash short and Sync quick.
+// keeps replay after a crash short and Sync quick. It does nothing when nothing
+// was applied since the last time, so that it may be called from a timer.
 func (r *Replica) Flush() error {
-	s, err := r.acquire()
+	p, err := r.acquire()
 	if err != nil {
 		return err
 	}
-	defer s.store.release()
-	_, err = s.store.db.AsyncFlush()
+	defer p.store.release()
+	if index := uint64(p.position.Index); r.flushed.Swap(index) == index {
+		return nil
+	}
+	_, err = p.store.db.AsyncFlush()
 	return err
 }
 
