@@ -46,6 +46,9 @@ func numericAdd(x, y *apd.Decimal) *apd.Decimal {
 		}
 		return y
 	}
+	if out, ok := addSmall(x, y); ok {
+		return out
+	}
 	// Bring both to the greater scale and add the signed coefficients.
 	scale := max(scaleOf(x), scaleOf(y))
 	a, b := signedCoeff(x, scale), signedCoeff(y, scale)
@@ -56,6 +59,26 @@ func numericAdd(x, y *apd.Decimal) *apd.Decimal {
 		out.Coeff.Neg(&out.Coeff)
 	}
 	return out
+}
+
+// addSmall adds numbers of one scale whose coefficients fit a machine word,
+// which most are, without big integers.
+func addSmall(x, y *apd.Decimal) (*apd.Decimal, bool) {
+	if x.Exponent != y.Exponent || !x.Coeff.IsInt64() || !y.Coeff.IsInt64() {
+		return nil, false
+	}
+	a, b := x.Coeff.Int64(), y.Coeff.Int64()
+	if x.Negative {
+		a = -a
+	}
+	if y.Negative {
+		b = -b
+	}
+	sum, ok := addInt(a, b)
+	if !ok || sum == math.MinInt64 {
+		return nil, false
+	}
+	return apd.New(sum, x.Exponent), true
 }
 
 func signedCoeff(d *apd.Decimal, scale int32) *apd.BigInt {

@@ -14,6 +14,9 @@ const (
 
 	// extraDigits are computed beyond the result's scale and rounded away.
 	extraDigits = 12
+	// maxRealDigits bounds the digits of exp() and of powers that are not exact,
+	// whose cost grows with the square of it; more is refused (0A000).
+	maxRealDigits = 2500
 	// maxPowerDigits bounds the size of an exact integer power.
 	maxPowerDigits = types.MaxNumericIntegerDigits + maxDisplayScale
 )
@@ -81,14 +84,25 @@ func numericExp(d *apd.Decimal) (*apd.Decimal, error) {
 		return d, nil
 	}
 	val := toFloat(d) * log10E
-	if val > types.MaxNumericIntegerDigits {
-		return nil, types.NumericOverflow()
+	if err := checkRealDigits(val); err != nil {
+		return nil, err
 	}
 	scale := resultScale(int32(min(max(val, -2000), 2000)), scaleOf(d))
 	if val < -maxDisplayScale-1 {
 		return &apd.Decimal{Exponent: -scale}, nil
 	}
 	return expTo(d, int64(val), scale)
+}
+
+// checkRealDigits refuses results with too many digits before the point.
+func checkRealDigits(val float64) error {
+	switch {
+	case val > types.MaxNumericIntegerDigits || math.IsInf(val, 1):
+		return types.NumericOverflow()
+	case val > maxRealDigits:
+		return unsupported("numeric results of exponentiation with more than %d digits are not supported", maxRealDigits)
+	}
+	return nil
 }
 
 // expTo computes e^d; w is about the number of digits before the point.
@@ -148,9 +162,26 @@ func numericLn(d *apd.Decimal) (*apd.Decimal, error) {
 }
 
 func lnTo(d *apd.Decimal, w, scale int32) (*apd.Decimal, error) {
+	c := precision(int64(max(w, 0)) + int64(scale) + extraDigits)
+	// ln(m × 10^e) = ln(m) + e × ln(10), with 1 ≤ m < 10.
+	e := d.NumDigits() - 1 + int64(d.Exponent)
+	m := &apd.Decimal{Coeff: d.Coeff, Exponent: int32(1 - d.NumDigits())}
+	if e > -2 && e < 2 {
+		m, e = d, 0
+	}
+	if digits := int32(c.Precision) + extraDigits; scaleOf(m) > digits && e != 0 {
+		m = types.RoundDecimal(m, digits)
+	}
 	out := new(apd.Decimal)
-	if _, err := precision(int64(max(w, 0))+int64(scale)).Ln(out, d); err != nil {
+	if _, err := c.Ln(out, m); err != nil {
 		return nil, types.NumericOverflow()
+	}
+	if e != 0 {
+		tens := new(apd.Decimal)
+		if _, err := c.Ln(tens, types.NewDecimalInt(10)); err != nil {
+			return nil, types.NumericOverflow()
+		}
+		out = numericAdd(out, numericMul(tens, types.NewDecimalInt(e)))
 	}
 	return out, nil
 }
@@ -270,6 +301,9 @@ func powerInt(x *apd.Decimal, n int64, yScale int32) (*apd.Decimal, error) {
 	}
 	// Beyond what can be kept exactly, work with as many digits as matter.
 	if float64(x.NumDigits())*float64(abs) > maxPowerDigits {
+		if err := checkRealDigits(f); err != nil {
+			return nil, err
+		}
 		c := precision(int64(max(f, 0)) + int64(scale) + extraDigits)
 		out := new(apd.Decimal)
 		if _, err := c.Pow(out, x, apd.New(n, 0)); err != nil {
@@ -294,10 +328,10 @@ func powerReal(x, y *apd.Decimal, integer bool) (*apd.Decimal, error) {
 		return nil, err
 	}
 	val := toFloat(numericMul(approx, y)) * log10E
-	switch {
-	case val > types.MaxNumericIntegerDigits || math.IsInf(val, 1):
-		return nil, types.NumericOverflow()
-	case val < -maxDisplayScale-1:
+	if err := checkRealDigits(val); err != nil {
+		return nil, err
+	}
+	if val < -maxDisplayScale-1 {
 		return &apd.Decimal{Exponent: -maxDisplayScale}, nil
 	}
 	scale := resultScale(int32(val), scaleOf(x), scaleOf(y))
