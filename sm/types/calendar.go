@@ -158,7 +158,7 @@ func CheckTimestamp(ts int64) (int64, error) {
 
 // LocalToUTC reads a timestamp as local time in a zone and returns the
 // timestamptz. A time that clocks skip is read with the offset before the
-// gap; one that occurs twice means standard time, as in PostgreSQL.
+// gap, one that occurs twice with the offset after it, as in PostgreSQL.
 func LocalToUTC(ts int64, loc *time.Location) (int64, error) {
 	if ts == TimestampInfinity || ts == TimestampNegInfinity {
 		return ts, nil
@@ -178,8 +178,7 @@ func localOffset(ts int64, loc *time.Location) int {
 		return before
 	}
 	boundary := end.Unix()
-	afterTime := end.In(loc)
-	_, after := afterTime.Zone()
+	_, after := end.In(loc).Zone()
 	beforeSec := sec - int64(before)
 	afterSec := sec - int64(after)
 	if beforeSec < boundary && afterSec < boundary {
@@ -193,15 +192,8 @@ func localOffset(ts int64, loc *time.Location) int {
 		}
 		return after
 	}
-	// Within the gap or the overlap. PostgreSQL prefers standard time when
-	// the sides differ in being summer time: in a gap and in an overlap that
-	// is the lesser displacement for ordinary summer time rules.
-	if prev.IsDST() != afterTime.IsDST() {
-		if prev.IsDST() {
-			return after
-		}
-		return before
-	}
+	// Within the gap prefer what held before it, within the overlap what held
+	// after it: either way the later of the two instants.
 	if beforeSec > afterSec {
 		return before
 	}
