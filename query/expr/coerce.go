@@ -123,7 +123,7 @@ func isVectorArray(from, to *types.Type) bool {
 
 func inputCast(from, to *types.Type) *Cast {
 	volatility := Immutable
-	if to.Category == types.CategoryDateTime {
+	if to.Category == types.CategoryDateTime || to.IsReg() {
 		volatility = Stable
 	}
 	return &Cast{From: from, To: to, Volatility: volatility, Eval: func(c *Ctx, d datum, typmod int32) (datum, error) {

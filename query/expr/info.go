@@ -267,6 +267,13 @@ var infoEvals = func() map[string]evalFunc {
 	utf8Name := func(*Ctx, []datum) (datum, error) { return types.String("UTF8"), nil }
 	m["getdatabaseencoding"], m["pg_client_encoding"] = utf8Name, utf8Name
 	m["pg_size_pretty(int8)"] = func(_ *Ctx, a []datum) (datum, error) { return types.String(sizePretty(a[0].Int())), nil }
+	m["pg_size_pretty(numeric)"] = func(_ *Ctx, a []datum) (datum, error) {
+		v, ok := types.DecimalToInt64(types.TruncDecimal(a[0].Decimal(), 0))
+		if !ok {
+			return null, unsupported("sizes beyond bigint are not supported")
+		}
+		return types.String(sizePretty(v)), nil
+	}
 	m["pg_lsn_mi"], m["pg_wal_lsn_diff"] = lsnDiff, lsnDiff
 	m["pg_lsn_pli"] = func(_ *Ctx, a []datum) (datum, error) { return lsnPlus(a[0].LSN(), a[1], 1) }
 	m["pg_lsn_mii"] = func(_ *Ctx, a []datum) (datum, error) { return lsnPlus(a[0].LSN(), a[1], -1) }

@@ -71,7 +71,12 @@ func jsonbResult(j *types.JSON, asText bool) (datum, error) {
 func jsonbGet(asText, byIndex bool) evalFunc {
 	return func(_ *Ctx, a []datum) (datum, error) {
 		if byIndex {
-			return jsonbResult(jsonbElement(a[0].JSONB(), a[1].Int()), asText)
+			j := a[0].JSONB()
+			if !isContainer(j) {
+				// PostgreSQL stores a scalar as an array of one, which shows here.
+				j = &types.JSON{Kind: types.JSONArray, Elems: asElems(j)}
+			}
+			return jsonbResult(jsonbElement(j, a[1].Int()), asText)
 		}
 		return jsonbResult(jsonbField(a[0].JSONB(), a[1].Str()), asText)
 	}

@@ -177,3 +177,26 @@ func FuzzRegexTranslate(f *testing.F) {
 		}
 	})
 }
+
+// TestRegexFeaturesRefused: what RE2 cannot do is named, never approximated.
+func TestRegexFeaturesRefused(t *testing.T) {
+	for pattern, what := range map[string]string{`\mx`: "word boundary", "(?=x)": "lookaround", "(?<!x)y": "lookaround",
+		`(x)\1`: "back reference", "[[.a.]]": "collating element"} {
+		_, err := compileRegex(pattern, regexFlags{})
+		require.ErrorContains(t, err, what)
+		require.ErrorContains(t, err, "0A000")
+	}
+}
+
+// TestVariadicAndOutColumns covers what the golden files' one-column rows do
+// not show.
+func TestVariadicAndOutColumns(t *testing.T) {
+	r, err := ResolveFunc("jsonb_each", []*types.Type{types.UnknownType}, false)
+	require.NoError(t, err)
+	require.Equal(t, []string{"key", "value"}, r.Func.OutNames)
+	require.Equal(t, []*types.Type{types.TextType, types.JSONBType}, r.Func.OutTypes)
+	r, err = ResolveFunc("jsonb_extract_path", []*types.Type{types.JSONBType, types.UnknownType, types.UnknownType}, false)
+	require.NoError(t, err)
+	require.True(t, r.VariadicCall)
+	require.Equal(t, []*types.Type{types.JSONBType, types.TextType, types.TextType}, r.Args)
+}

@@ -367,7 +367,7 @@ func bitCount(_ *Ctx, a []datum) (datum, error) {
 func byteAt(_ *Ctx, a []datum) (datum, error) {
 	b, i := a[0].Bytes(), a[1].Int()
 	if i < 0 || i >= int64(len(b)) {
-		return null, sqlstate.New("2202E", "index %d out of valid range, 0..%d", i, len(b)-1)
+		return null, sqlstate.New(sqlstate.ArraySubscriptError, "index %d out of valid range, 0..%d", i, len(b)-1)
 	}
 	return types.Int(int64(b[i])), nil
 }
@@ -378,6 +378,34 @@ func setByte(_ *Ctx, a []datum) (datum, error) {
 	}
 	out := append([]byte(nil), a[0].Bytes()...)
 	out[a[1].Int()] = byte(a[2].Int())
+	return types.Bytes(out), nil
+}
+
+func bitIndex(b []byte, i int64) error {
+	if i < 0 || i >= int64(len(b))*8 {
+		return sqlstate.New(sqlstate.ArraySubscriptError, "index %d out of valid range, 0..%d", i, int64(len(b))*8-1)
+	}
+	return nil
+}
+
+func getBit(_ *Ctx, a []datum) (datum, error) {
+	b, i := a[0].Bytes(), a[1].Int()
+	if err := bitIndex(b, i); err != nil {
+		return null, err
+	}
+	return types.Int(int64(b[i/8] >> (i % 8) & 1)), nil
+}
+
+func setBit(_ *Ctx, a []datum) (datum, error) {
+	b, i, v := a[0].Bytes(), a[1].Int(), a[2].Int()
+	if err := bitIndex(b, i); err != nil {
+		return null, err
+	}
+	if v != 0 && v != 1 {
+		return null, sqlstate.New(sqlstate.InvalidParameterValue, "new bit must be 0 or 1")
+	}
+	out := append([]byte(nil), b...)
+	out[i/8] = out[i/8]&^(1<<(i%8)) | byte(v)<<(i%8)
 	return types.Bytes(out), nil
 }
 
@@ -423,6 +451,7 @@ var stringEvals = map[string]evalFunc{
 	"sha384":       hashBytes(func(b []byte) []byte { s := sha512.Sum384(b); return s[:] }),
 	"sha512":       hashBytes(func(b []byte) []byte { s := sha512.Sum512(b); return s[:] }),
 	"to_hex(int4)": toHex(32), "to_hex(int8)": toHex(64),
+	"get_bit(bytea,int8)": getBit, "set_bit(bytea,int8,int4)": setBit,
 	"get_byte": byteAt, "set_byte": setByte,
 	"text_larger": pickGreater, "text_smaller": pickLess,
 	"convert_from": func(_ *Ctx, a []datum) (datum, error) {

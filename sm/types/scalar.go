@@ -92,6 +92,9 @@ func parseReg(f *Format, t *Type, s string) (Datum, error) {
 		}
 	}
 	if f == nil || f.RegIn == nil {
+		if typ, ok := ByName(s); ok && t == RegtypeType {
+			return Int(int64(typ.OID)), nil
+		}
 		return Datum{}, sqlstate.New(sqlstate.FeatureNotSupported, "names are not accepted here for type %s: \"%s\"", t.SQLName, s)
 	}
 	oid, err := f.RegIn(t, s)

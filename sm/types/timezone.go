@@ -5,6 +5,7 @@ import (
 	"bytes"
 	_ "embed" // the time zone database below
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -196,11 +197,12 @@ func appendOffset(dst []byte, sec int) []byte {
 	return dst
 }
 
-// ZoneNames lists the embedded IANA names in no particular order.
+// ZoneNames lists the embedded IANA names in order.
 func ZoneNames() []string {
 	out := make([]string, 0, len(zoneIndex()))
 	for _, z := range zoneIndex() {
 		out = append(out, z.name)
 	}
+	slices.Sort(out)
 	return out
 }
