@@ -28,23 +28,41 @@ type definition struct {
 }
 
 func init() {
-	defs := definitions()
+	left := len(catalogTables) + len(catalogViews) + len(informationSchema)
+	empty := map[string]bool{}
+	for _, name := range strings.Fields(emptyRelations) {
+		empty[name] = true
+	}
 	for line := range strings.Lines(relationData) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
 		t := parseRelation(line)
-		d, ok := defs[t.Schema+"."+t.Name]
-		if !ok {
+		d, ok := definitionOf(t)
+		switch {
+		case ok:
+			left--
+		case !empty[t.Schema+"."+t.Name]:
 			panic("syscat: no definition of " + t.Schema + "." + t.Name)
 		}
-		delete(defs, t.Schema+"."+t.Name)
 		define(t, d)
 	}
-	for name := range defs {
-		panic("syscat: no columns of " + name)
+	if left != 0 {
+		panic("syscat: a definition has no columns in relations.txt")
 	}
 	defineTidemark()
+}
+
+// definitionOf finds how the rows of a relation are made.
+func definitionOf(t *Table) (d definition, ok bool) {
+	if t.Schema == "information_schema" {
+		d, ok = informationSchema[t.Name]
+		return d, ok
+	}
+	if d, ok = catalogTables[t.Name]; !ok {
+		d, ok = catalogViews[t.Name]
+	}
+	return d, ok
 }
 
 // define registers a table with its rows.
@@ -91,24 +109,6 @@ func typeNamed(name string) *types.Type {
 		panic("syscat: unknown type " + name)
 	}
 	return t
-}
-
-// definitions lists PostgreSQL's relations by schema and name.
-func definitions() map[string]definition {
-	defs := map[string]definition{}
-	for _, name := range strings.Fields(emptyRelations) {
-		defs[name] = definition{}
-	}
-	for name, d := range catalogTables {
-		defs["pg_catalog."+name] = d
-	}
-	for name, d := range catalogViews {
-		defs["pg_catalog."+name] = d
-	}
-	for name, d := range informationSchema {
-		defs["information_schema."+name] = d
-	}
-	return defs
 }
 
 // catalogTables are the system catalogs that have rows.

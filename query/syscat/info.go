@@ -11,7 +11,7 @@ import (
 
 // CatalogInfo answers what functions and the reg types ask of the catalog; it
 // implements expr.CatalogInfo. It reads one catalog and changes nothing, so
-// apply may use it.
+// apply may use it. It serves one goroutine at a time.
 type CatalogInfo struct {
 	// RelationBytes estimates the bytes that a table's rows take, or with an
 	// index those of the index; nil counts them as 0. It must stay nil in
@@ -23,7 +23,10 @@ type CatalogInfo struct {
 	shown    []string // the search path as it was given, schemas that exist
 	database string
 	user     string
-	roles    *roles
+
+	// Found when they are first asked for.
+	roles       *roles
+	constraints map[catalog.ID]constraint
 }
 
 // NewCatalogInfo returns the CatalogInfo of a catalog. The search path decides

@@ -1,6 +1,7 @@
 package syscat
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/tidemark-db/tidemark/sm/catalog"
@@ -23,17 +24,15 @@ func (ci *CatalogInfo) Call(name string, args []types.Datum) (types.Datum, bool,
 	return d, true, err
 }
 
-var infoFuncs map[string]infoFunc
+// infoFuncs are all of them by name.
+var infoFuncs = merged(definitionFuncs, visibilityFuncs, nameFuncs, sizeFuncs, privilegeFuncs, absentFuncs)
 
-// The table refers to functions that refer to the table's own package state, so
-// it is put together when the package starts.
-func init() {
-	infoFuncs = map[string]infoFunc{}
-	for _, m := range []map[string]infoFunc{definitionFuncs, visibilityFuncs, nameFuncs, sizeFuncs, privilegeFuncs, absentFuncs} {
-		for name, f := range m {
-			infoFuncs[name] = f
-		}
+func merged(parts ...map[string]infoFunc) map[string]infoFunc {
+	out := map[string]infoFunc{}
+	for _, m := range parts {
+		maps.Copy(out, m)
 	}
+	return out
 }
 
 // oidArg is an argument of type oid or of a reg type.
@@ -63,7 +62,7 @@ var definitionFuncs = map[string]infoFunc{
 		return str(ci.indexDef(t, ix, flag(args, 2))), nil
 	},
 	"pg_get_constraintdef": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		k, ok := constraintByID(ci.catalog, oidArg(args[0]))
+		k, ok := ci.constraintByID(oidArg(args[0]))
 		if !ok {
 			return types.NullDatum, nil
 		}
@@ -73,11 +72,8 @@ var definitionFuncs = map[string]infoFunc{
 	"pg_get_expr": func(_ *CatalogInfo, args []types.Datum) (types.Datum, error) { return args[0], nil },
 	"pg_get_viewdef": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
 		rel, err := ci.relationArg(args[0])
-		if err != nil || rel == nil || rel.kind != kindView {
-			return types.NullDatum, err
-		}
-		if rel.view == nil {
-			return types.NullDatum, sqlstate.New(sqlstate.FeatureNotSupported, "the definition of \"%s\" is not SQL", rel.name)
+		if err != nil || rel == nil || rel.view == nil {
+			return types.NullDatum, err // what the system computes has no definition in SQL
 		}
 		return str(rel.view.Query), nil
 	},

@@ -88,7 +88,7 @@ func (ci *CatalogInfo) constraintDef(k *constraint, pretty bool) string {
 		}
 		return "CHECK ((" + unwrap(k.check.Expr) + "))"
 	case k.foreign != nil:
-		return ci.foreignDef(k, pretty)
+		return ci.foreignDef(k)
 	}
 	out := constraintTypes[k.kind]
 	if k.index.NullsNotDistinct {
@@ -101,7 +101,7 @@ func (ci *CatalogInfo) constraintDef(k *constraint, pretty bool) string {
 	return out
 }
 
-func (ci *CatalogInfo) foreignDef(k *constraint, _ bool) string {
+func (ci *CatalogInfo) foreignDef(k *constraint) string {
 	f := k.foreign
 	target := ci.catalog.Table(f.Target)
 	if target == nil {
@@ -146,7 +146,7 @@ func (ci *CatalogInfo) describe(o object) string {
 			}
 		}
 	case classConstraint:
-		if k, ok := constraintByID(ci.catalog, o.id); ok {
+		if k, ok := ci.constraintByID(o.id); ok {
 			rel := tableRelation(k.table)
 			return "constraint " + quoteIdent(k.name) + " on table " + ci.relationName(&rel)
 		}

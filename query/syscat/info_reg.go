@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tidemark-db/tidemark/query/expr"
 	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
@@ -236,7 +235,7 @@ func operatorSymbol(text string) string {
 
 func (ci *CatalogInfo) operatorNamed(text string) (types.OID, error) {
 	var found types.OID
-	for _, o := range expr.Operators() {
+	for _, o := range operators() {
 		if o.Name != operatorSymbol(text) {
 			continue
 		}
@@ -260,7 +259,7 @@ func (ci *CatalogInfo) operatorWithArgs(text string) (types.OID, error) {
 		return 0, sqlstate.New(sqlstate.UndefinedParameter, "missing argument").
 			WithHint("Use NONE to denote the missing argument of a unary operator.")
 	}
-	for _, o := range expr.Operators() {
+	for _, o := range operators() {
 		if o.Name == operatorSymbol(name) && typeOID(o.Left) == args[0] && typeOID(o.Right) == args[1] {
 			return o.OID, nil
 		}
@@ -276,7 +275,7 @@ func typeOID(t *types.Type) types.OID {
 }
 
 func operatorName(oid types.OID, withArgs bool) (string, bool) {
-	ops := expr.Operators()
+	ops := operators()
 	for _, o := range ops {
 		if o.OID != oid {
 			continue

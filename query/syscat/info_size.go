@@ -11,31 +11,16 @@ var sizeFuncs = map[string]infoFunc{
 		if len(args) > 1 && args[1].Str() != "main" {
 			return types.Int(0), nil // the other forks do not exist
 		}
-		return ci.size(args[0], func(r *relation) int64 {
-			if r.table == nil {
-				return 0
-			}
-			return ci.bytes(r.table, r.index)
-		}), nil
+		return ci.size(args[0], ci.ownBytes), nil
 	},
 	"pg_table_size": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		return ci.size(args[0], func(r *relation) int64 {
-			if r.table == nil {
-				return 0
-			}
-			return ci.bytes(r.table, r.index)
-		}), nil
+		return ci.size(args[0], ci.ownBytes), nil
 	},
 	"pg_indexes_size": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
 		return ci.size(args[0], ci.indexBytes), nil
 	},
 	"pg_total_relation_size": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		return ci.size(args[0], func(r *relation) int64 {
-			if r.table == nil {
-				return 0
-			}
-			return ci.bytes(r.table, r.index) + ci.indexBytes(r)
-		}), nil
+		return ci.size(args[0], func(r *relation) int64 { return ci.ownBytes(r) + ci.indexBytes(r) }), nil
 	},
 	"pg_database_size":   databaseSize,
 	"pg_tablespace_size": databaseSize,
@@ -99,6 +84,15 @@ func (ci *CatalogInfo) bytes(t *catalog.Table, ix *catalog.Index) int64 {
 	return ci.RelationBytes(t, ix)
 }
 
+// ownBytes is the size of a table or an index alone.
+func (ci *CatalogInfo) ownBytes(r *relation) int64 {
+	if r.table == nil {
+		return 0
+	}
+	return ci.bytes(r.table, r.index)
+}
+
+// indexBytes is the size of a table's indexes.
 func (ci *CatalogInfo) indexBytes(r *relation) int64 {
 	if r.kind != kindTable || r.table == nil {
 		return 0

@@ -67,6 +67,7 @@ func TestDefinitions(t *testing.T) {
 		{"NULL", "format_type", []types.Datum{types.NullDatum, types.Int(1)}},
 		{"now()", "pg_get_expr", []types.Datum{types.String("now()"), id(aID)}},
 		{" SELECT 1 AS one;", "pg_get_viewdef", []types.Datum{id(viewID), yes}},
+		{"NULL", "pg_get_viewdef", []types.Datum{types.Int(12033), yes}},
 		{"public.pm_a_id_seq", "pg_get_serial_sequence", []types.Datum{types.String("pm_a"), types.String("id")}},
 		{"NULL", "pg_get_serial_sequence", []types.Datum{types.String("pm_a"), types.String("n")}},
 	} {
@@ -261,4 +262,31 @@ func TestSizesAndProperties(t *testing.T) {
 	require.Equal(t, "t", call(t, ci, "pg_relation_is_publishable", id(aID)))
 	require.Equal(t, "f", call(t, ci, "pg_relation_is_publishable", types.Int(1259)))
 	require.Equal(t, oid(aKey), call(t, ci, "pg_get_replica_identity_index", id(aID)))
+}
+
+// Names come from clients: whatever they are, the answer is an OID or an error
+// with a SQLSTATE.
+func FuzzRegIn(f *testing.F) {
+	for _, s := range []string{"pm_a", `"Other".pm_a`, "a..b", `"`, "numeric(10,2)[]", "f(int, text)", "=(int,int)", "((", "]", "a.b.c.d", "timestamp(3) with time zone"} {
+		f.Add(s)
+	}
+	ci := info("public")
+	all := []*types.Type{types.RegclassType, types.RegtypeType, types.RegprocType, types.RegprocedureType, types.RegoperType,
+		types.RegoperatorType, types.RegnamespaceType, types.RegroleType, types.RegcollationType}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, typ := range all {
+			oid, err := ci.RegIn(typ, s)
+			if err != nil {
+				require.NotEqual(t, sqlstate.InternalError, sqlstate.CodeOf(err))
+				continue
+			}
+			name, ok := ci.RegOut(typ, oid)
+			require.True(t, ok)
+			if typ == types.RegclassType || typ == types.RegtypeType || typ == types.RegprocedureType {
+				back, err := ci.RegIn(typ, name)
+				require.NoError(t, err, name)
+				require.Equal(t, oid, back, "%s reads back", name)
+			}
+		}
+	})
 }

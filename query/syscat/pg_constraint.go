@@ -51,15 +51,17 @@ func constraintsOf(t *catalog.Table) []constraint {
 }
 
 // constraintByID finds a constraint.
-func constraintByID(c *catalog.Catalog, id catalog.ID) (constraint, bool) {
-	for t := range storedTables(c, everyID) {
-		for _, k := range constraintsOf(t) {
-			if k.id == id {
-				return k, true
+func (ci *CatalogInfo) constraintByID(id catalog.ID) (constraint, bool) {
+	if ci.constraints == nil {
+		ci.constraints = map[catalog.ID]constraint{}
+		for t := range storedTables(ci.catalog, everyID) {
+			for _, k := range constraintsOf(t) {
+				ci.constraints[k.id] = k
 			}
 		}
 	}
-	return constraint{}, false
+	k, ok := ci.constraints[id]
+	return k, ok
 }
 
 // columns are the columns that the constraint is about.

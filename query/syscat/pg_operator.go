@@ -13,6 +13,9 @@ import (
 //go:embed data/opclasses.txt
 var opclassData string
 
+// operators lists the operators there are, which never changes.
+var operators = sync.OnceValue(expr.Operators)
+
 // Access methods, with PostgreSQL's OIDs.
 const (
 	heapMethod  = 2
@@ -36,7 +39,7 @@ type opRecord struct {
 var btree = sync.OnceValue(func() *btreeClasses {
 	b := &btreeClasses{byType: map[types.OID]catalog.ID{}}
 	callable := map[types.OID]bool{}
-	for _, o := range expr.Operators() {
+	for _, o := range operators() {
 		callable[o.OID] = true
 	}
 	for line := range strings.Lines(opclassData) {
@@ -135,7 +138,7 @@ func amprocRows(_ *Context, _ idRange, w *writer) error {
 }
 
 var staticOperators = &staticRows{build: func(w *writer) {
-	for _, o := range expr.Operators() {
+	for _, o := range operators() {
 		w.begin()
 		w.set("oid", num(o.OID))
 		w.set("oprname", str(o.Name))

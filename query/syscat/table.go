@@ -42,7 +42,8 @@ type Range struct {
 	LoIncl, HiIncl bool
 }
 
-// Context is what virtual tables are computed from.
+// Context is what virtual tables are computed from. It serves one statement at
+// a time.
 type Context struct {
 	Catalog *catalog.Catalog
 	// View is what the log's own relations are read from. It is nil in whatever
@@ -93,7 +94,7 @@ func All() []*Table { return all }
 
 // info returns the CatalogInfo of the same catalog and search path.
 func (c *Context) info() *CatalogInfo {
-	if c.catalogInfo == nil {
+	if c.catalogInfo == nil || c.catalogInfo.catalog != c.Catalog {
 		c.catalogInfo = NewCatalogInfo(c.Catalog, c.SearchPath, c.database(), c.user())
 	}
 	return c.catalogInfo

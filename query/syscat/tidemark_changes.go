@@ -2,7 +2,6 @@ package syscat
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/expr"
@@ -100,6 +99,7 @@ type tableEncoder struct {
 	table  *catalog.Table
 	schema string
 	toJSON []func(*expr.Ctx, []types.Datum) (types.Datum, error) // by column; nil for dropped ones
+	live   []catalog.ColumnNum                                   // the columns that are not dropped
 	row    []types.Datum
 }
 
@@ -124,7 +124,7 @@ func (e *changeEncoder) set(w *writer, ch *sm.Change, h *sm.TxnHeader) error {
 		if err := sm.DecodeStored(t.table, side.stored, nil, t.row); err != nil {
 			return err
 		}
-		whole, err := t.object(&e.ctx, t.allColumns())
+		whole, err := t.object(&e.ctx, t.live)
 		if err != nil {
 			return err
 		}
@@ -195,19 +195,9 @@ func newTableEncoder(cat *catalog.Catalog, table *catalog.Table) (*tableEncoder,
 			return nil, err
 		}
 		t.toJSON[i] = f.Func.Eval
+		t.live = append(t.live, col.Num)
 	}
 	return t, nil
-}
-
-// allColumns are the columns that are not dropped.
-func (t *tableEncoder) allColumns() []catalog.ColumnNum {
-	out := make([]catalog.ColumnNum, 0, len(t.table.Columns))
-	for i := range t.table.Columns {
-		if !t.table.Columns[i].Dropped {
-			out = append(out, t.table.Columns[i].Num)
-		}
-	}
-	return out
 }
 
 // object makes a jsonb object of some columns of t.row.
@@ -224,5 +214,5 @@ func (t *tableEncoder) object(ctx *expr.Ctx, columns []catalog.ColumnNum) (types
 		}
 		fields = append(fields, types.JSONField{Key: t.table.Columns[n-1].Name, Value: value})
 	}
-	return types.JSONB(types.NewJSONObject(slices.Clip(fields))), nil
+	return types.JSONB(types.NewJSONObject(fields)), nil
 }

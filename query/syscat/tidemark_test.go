@@ -47,7 +47,9 @@ const rowJSON = `"n": 1.50, "at": "2026-01-02T03:04:05+00:00", "id": %, "doc": {
 // history applies: create; two inserts; an update and a delete; a failure;
 // a column renamed and truncate; a table that comes and goes.
 func history(t testing.TB) *sm.Replica {
-	param := func(typ *types.Type, d types.Datum) log.Param { return log.Param{Type: uint32(typ.OID), Value: types.AppendDatum(nil, d)} }
+	param := func(typ *types.Type, d types.Datum) log.Param {
+		return log.Param{Type: uint32(typ.OID), Value: types.AppendDatum(nil, d)}
+	}
 	entries := []*log.Entry{
 		{Statements: []log.Statement{{Text: "CREATE TABLE t()"}}},
 		{Role: "ann", Application: "psql", ClientAddr: "10.0.0.1", IdempotencyKey: "k1",
