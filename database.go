@@ -1,0 +1,110 @@
+package tidemark
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/log/raftlog"
+	"github.com/tidemark-db/tidemark/pgwire"
+	"github.com/tidemark-db/tidemark/query"
+	"github.com/tidemark-db/tidemark/sm"
+)
+
+// databasesDir is the folder of the data directory with one folder for each log.
+const databasesDir = "databases"
+
+// flushEvery is how often what is only in memory is written to the tables' files
+// in the background. It bounds what is replayed after a crash.
+const flushEvery = 15 * time.Second
+
+// database is one log, the tables it makes, and the engine that reads them.
+type database struct {
+	replica *sm.Replica
+	shard   *raftlog.Shard
+	engine  *query.Engine
+	logger  *slog.Logger
+
+	stop    context.CancelFunc
+	flusher sync.WaitGroup
+}
+
+// openDatabase opens the tables, then the log over them, then the engine.
+func openDatabase(n *Node) (*database, error) {
+	executor := query.NewExecutor(databaseName)
+	replica, err := sm.Open(sm.Options{
+		Dir:      filepath.Join(n.cfg.Dir, databasesDir, fmt.Sprint(databaseLog)),
+		Cache:    n.cache,
+		Log:      databaseLog,
+		Executor: executor,
+		Logger:   n.cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	shard, err := n.host.OpenShard(databaseLog, replica, raftlog.ShardOptions{})
+	if err != nil {
+		return nil, errors.Join(err, replica.Close())
+	}
+	db := &database{replica: replica, shard: shard, logger: n.cfg.Logger}
+	db.engine = query.NewEngine(query.EngineConfig{
+		Database: databaseName,
+		LogID:    databaseLog,
+		Replica:  replica,
+		Log:      shard,
+		Executor: executor,
+		Logger:   n.cfg.Logger,
+	})
+	life, stop := context.WithCancel(context.Background())
+	db.stop = stop
+	db.flusher.Go(func() { db.flush(life) })
+	return db, nil
+}
+
+// sessions lets the wire make sessions of the engine.
+func (db *database) sessions() pgwire.SessionFactory {
+	return pgwire.SessionFactoryFunc(func(ctx context.Context, p query.StartupParams) (pgwire.Session, []query.Setting, error) {
+		session, settings, err := db.engine.NewSession(ctx, p)
+		if err != nil {
+			return nil, nil, err // not a nil *Session in an interface
+		}
+		return session, settings, nil
+	})
+}
+
+// flush writes new state to files from time to time, until ctx ends.
+func (db *database) flush(ctx context.Context) {
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	flushed := log.Index(0)
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		applied := db.replica.Applied()
+		if applied == flushed {
+			continue
+		}
+		if err := db.replica.Flush(); err != nil {
+			db.logger.Error("flush of the tables failed", "error", err)
+			continue
+		}
+		flushed = applied
+	}
+}
+
+// quiesce ends what the database does on its own.
+func (db *database) quiesce() {
+	db.stop()
+	db.flusher.Wait()
+}
+
+// close closes the tables. The log has been closed before.
+func (db *database) close() error { return db.replica.Close() }
