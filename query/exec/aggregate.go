@@ -206,7 +206,7 @@ func (g *grouper) feed(accs []accumulator) error {
 			continue
 		}
 		if err := a.acc.Add(g.rt.Expr, args); err != nil {
-			return err
+			return outcome(err)
 		}
 	}
 	return nil
@@ -242,11 +242,12 @@ func (g *grouper) result(i int, a *accumulator) (types.Datum, error) {
 		})
 		for _, r := range a.rows {
 			if err := a.acc.Add(g.rt.Expr, r.row); err != nil {
-				return types.NullDatum, err
+				return types.NullDatum, outcome(err)
 			}
 		}
 	}
-	return a.acc.Result(g.rt.Expr)
+	d, err := a.acc.Result(g.rt.Expr)
+	return d, outcome(err)
 }
 
 // groupCursor yields the groups.

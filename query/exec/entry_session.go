@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/query/expr"
 	"github.com/tidemark-db/tidemark/query/syscat"
 	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/catalog"
@@ -11,8 +12,19 @@ import (
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
-// entrySession is the session as far as an entry carries it: what functions
-// such as current_user may answer in apply.
+// EntrySession is the session as far as an entry carries it: what functions such
+// as current_user may answer in a statement that writes.
+type EntrySession interface {
+	expr.SessionInfo
+	syscat.Session
+}
+
+// NewEntrySession returns the session that an entry carries. A session that runs
+// a writing statement ahead of its entry uses it too, so that both answer alike.
+func NewEntrySession(e *log.Entry, m *Meaning, database string) EntrySession {
+	return &entrySession{entry: e, meaning: m, database: database}
+}
+
 type entrySession struct {
 	entry    *log.Entry
 	meaning  *Meaning
@@ -50,7 +62,7 @@ func (s *entrySession) Call(name string, _ []types.Datum) (types.Datum, bool, er
 		}
 		return types.String(s.meaning.SearchPath[len(s.meaning.SearchPath)-1]), true, nil
 	case "version":
-		return types.String(syscat.Version), true, nil
+		return types.String(VersionText), true, nil
 	}
 	return types.NullDatum, false, unsupported("function %s in a statement that writes", name)
 }
@@ -180,3 +192,9 @@ func (s *entrySequences) LastVal() (int64, error) {
 	}
 	return s.current[s.last], nil
 }
+
+// User implements syscat.Session.
+func (s *entrySession) User() string { return s.entry.Role }
+
+// Status implements syscat.Session.
+func (s *entrySession) Status() syscat.Status { return syscat.Status{} }

@@ -13,6 +13,9 @@ import (
 // writeError makes PostgreSQL's error of what sm says about a write.
 func writeError(rt *Runtime, err error) error {
 	var u *sm.UniqueViolationError
+	if errors.Is(err, sm.ErrRowChanged) {
+		return sqlstate.New("27000", "tuple to be updated was already modified by an operation triggered by the current command")
+	}
 	if !errors.As(err, &u) {
 		return err
 	}
@@ -74,4 +77,15 @@ func schemaName(rt *Runtime, t *catalog.Table) string {
 		}
 	}
 	return ""
+}
+
+// outcome makes sure that what a function returns as an error is recorded as the
+// outcome of the statement: an error without a SQLSTATE would halt the log, and
+// only storage may do that.
+func outcome(err error) error {
+	var e *sqlstate.Error
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	return sqlstate.New(sqlstate.InternalError, "%s", err.Error())
 }

@@ -33,7 +33,7 @@ type entryRun struct {
 	txn     *sm.Txn
 	entry   *log.Entry
 	meaning *Meaning
-	session *entrySession
+	session EntrySession
 	seqs    *entrySequences
 	result  log.Result
 	bytes   int
@@ -49,7 +49,7 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 		return log.Result{}, err
 	}
 	r := &entryRun{x: x, txn: txn, entry: e, meaning: m, seqs: newEntrySequences(txn, e)}
-	r.session = &entrySession{entry: e, meaning: m, database: x.Database}
+	r.session = NewEntrySession(e, m, x.Database)
 	if e.Kind == log.KindTransaction {
 		err = r.replay()
 	} else {
@@ -147,7 +147,7 @@ func (r *entryRun) context(i int, st *log.Statement) *expr.Ctx {
 	return NewContext(r.meaning, ContextInputs{
 		TxnTime: r.entry.Began, StmtTime: st.Time, Seed: r.entry.Seed, Statement: i,
 		Session: r.session, Sequences: r.seqs,
-		Catalog: syscat.NewCatalogInfo(r.txn.Catalog(), r.meaning.SearchPath),
+		Catalog: syscat.NewCatalogInfo(r.txn.Catalog(), r.meaning.SearchPath, r.x.Database, r.entry.Role),
 	})
 }
 

@@ -87,7 +87,10 @@ func (c *compiler) call(e *plan.Call, l *layout) evalFunc {
 	}
 	switch len(args) {
 	case 0:
-		return func(f *frame) (types.Datum, error) { return fn(f.rt.Expr, nil) }
+		return func(f *frame) (types.Datum, error) {
+			d, err := fn(f.rt.Expr, nil)
+			return d, outcome(err)
+		}
 	case 2:
 		a0, a1 := args[0], args[1]
 		return func(f *frame) (types.Datum, error) {
@@ -102,7 +105,8 @@ func (c *compiler) call(e *plan.Call, l *layout) evalFunc {
 			if strict && (buf[0].IsNull() || buf[1].IsNull()) {
 				return types.NullDatum, nil
 			}
-			return fn(f.rt.Expr, buf[:])
+			d, err := fn(f.rt.Expr, buf[:])
+			return d, outcome(err)
 		}
 	}
 	return func(f *frame) (types.Datum, error) {
@@ -121,7 +125,8 @@ func (c *compiler) call(e *plan.Call, l *layout) evalFunc {
 			}
 			vals = append(vals, d)
 		}
-		return fn(f.rt.Expr, vals)
+		d, err := fn(f.rt.Expr, vals)
+		return d, outcome(err)
 	}
 }
 
@@ -136,7 +141,8 @@ func (c *compiler) cast(e *plan.Cast, l *layout) evalFunc {
 		if err != nil || d.IsNull() {
 			return d, err
 		}
-		return fn(f.rt.Expr, d, mod)
+		d, err = fn(f.rt.Expr, d, mod)
+		return d, outcome(err)
 	}
 }
 

@@ -54,7 +54,7 @@ func (f *footprint) unchanged(st *plan.Statement) (same, known bool) {
 		}
 		return true, true // it depends on nothing but the entry
 	}
-	if st.AllTables || st.Unportable {
+	if st.AllTables || st.Unportable != "" {
 		return false, false
 	}
 	f.add(st)

@@ -140,7 +140,8 @@ func (s *setCall) rows(f *frame) (expr.RowIter, error) {
 			return nil, nil
 		}
 	}
-	return s.fn.Set(f.rt.Expr, args)
+	it, err := s.fn.Set(f.rt.Expr, args)
+	return it, outcome(err)
 }
 
 // oneRow is a set of one row.
@@ -212,7 +213,7 @@ func step(sets []openSet, dst []types.Datum) (ok bool, err error) {
 		}
 		row, more, err := s.it.Next()
 		if err != nil {
-			return false, err
+			return false, outcome(err)
 		}
 		if !more {
 			s.it = nil

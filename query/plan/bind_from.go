@@ -317,3 +317,20 @@ func (b *binder) addFunction(fs *FuncScan, r *relation, e Expr, name string, a *
 	fs.Calls, fs.Widths = append(fs.Calls, c), append(fs.Widths, len(outs))
 	return nil
 }
+
+// RelationExists reports whether a name means a table, sequence, index or
+// virtual table, looked for along path.
+func RelationExists(c *catalog.Catalog, path []string, n Name) bool {
+	if n.Schema != "" {
+		path = []string{n.Schema}
+	}
+	for _, schema := range path {
+		if syscat.Lookup(schema, n.Name) != nil {
+			return true
+		}
+		if s := c.SchemaByName(schema); s != nil && c.Relation(catalog.Name{Schema: s.ID, Name: n.Name}) != 0 {
+			return true
+		}
+	}
+	return false
+}

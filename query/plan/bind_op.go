@@ -126,7 +126,9 @@ func (b *binder) resolved(r *expr.Resolved, args []Expr) (Expr, error) {
 		return nil, sqlstate.New(sqlstate.FeatureNotSupported, "function %s is not supported in a statement that writes", r.Func.Name).
 			WithDetail("Its result may differ between replicas. Compute it in a SELECT first and pass the value.")
 	}
-	b.unportable = b.unportable || r.Func.ReadOnlyOnly
+	if r.Func.ReadOnlyOnly && b.unportable == "" {
+		b.unportable = r.Func.Name
+	}
 	if r.Func.Volatility == expr.Volatile {
 		b.volatile = true
 	}

@@ -268,7 +268,7 @@ func copyCommand(n *ast.CopyStmt, q *Query) (Command, error) {
 	if n.WhereClause != nil {
 		return nil, unsupported("COPY ... WHERE")
 	}
-	c := &Copy{CopySpec{From: n.IsFrom, Columns: names(n.Attlist), Format: "text"}}
+	c := &Copy{CopySpec{From: n.IsFrom, Columns: names(n.Attlist), Format: "text"}, q.text}
 	if n.Relation != nil {
 		c.Spec.Table = Name{n.Relation.SchemaName, n.Relation.RelName}
 	}

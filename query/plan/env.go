@@ -106,7 +106,7 @@ type binder struct {
 	volatile    bool
 	sequences   bool
 	uncacheable bool
-	unportable  bool
+	unportable  string
 }
 
 // Bind resolves the statement against env and optimizes it. Errors are

@@ -44,9 +44,9 @@ type Statement struct {
 	Volatile      bool
 	CallsSequence bool
 
-	// Unportable: it calls a function whose answer may differ between machines,
+	// Unportable names a function that it calls and whose answer may differ between machines,
 	// so it cannot be run again when a transaction is validated.
-	Unportable bool
+	Unportable string
 
 	// Uncacheable plans hold something of their moment: 'now'::timestamptz.
 	Uncacheable bool
@@ -432,7 +432,10 @@ type (
 	// CloseCursor is CLOSE; an empty name means ALL.
 	CloseCursor struct{ Name string }
 	// Copy is COPY.
-	Copy struct{ Spec CopySpec }
+	Copy struct {
+		Spec CopySpec
+		Text string // the statement itself
+	}
 	// Explain is EXPLAIN.
 	Explain struct {
 		Query   *Query

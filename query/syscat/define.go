@@ -21,10 +21,8 @@ type rowsFunc func(c *Context, r idRange, w *writer) error
 type definition struct {
 	// pushed names the column that is narrowed to a range; "" for none.
 	pushed string
-	// local relations show this node rather than the log's state, so they are
-	// not read in apply.
-	local bool
-	rows  rowsFunc
+	local  bool // Table.Local
+	rows   rowsFunc
 }
 
 func init() {
@@ -67,14 +65,14 @@ func definitionOf(t *Table) (d definition, ok bool) {
 
 // define registers a table with its rows.
 func define(t *Table, d definition) {
-	t.Pushed = -1
+	t.Pushed, t.Local = -1, d.local
 	for i, c := range t.Columns {
 		if c.Name == d.pushed {
 			t.Pushed = i
 		}
 	}
 	t.Rows = func(c *Context, r Range, emit func([]types.Datum) bool) error {
-		if d.local {
+		if t.Local {
 			if err := c.outsideApply(t); err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
@@ -17,10 +18,12 @@ type CatalogInfo struct {
 	// index those of the index; nil counts them as 0. It must stay nil in
 	// apply.
 	RelationBytes func(t *catalog.Table, ix *catalog.Index) int64
+	// Txn reads the state of sequences; without it pg_sequence_last_value is
+	// not known.
+	Txn *sm.Txn
 
 	catalog  *catalog.Catalog
 	path     []string // schemas in order of search, pg_catalog included
-	shown    []string // the search path as it was given, schemas that exist
 	database string
 	user     string
 
@@ -33,15 +36,10 @@ type CatalogInfo struct {
 // what is visible; database and user are the session's.
 func NewCatalogInfo(cat *catalog.Catalog, searchPath []string, database, user string) *CatalogInfo {
 	ci := &CatalogInfo{catalog: cat, database: database, user: user}
-	for _, s := range searchPath {
-		if cat.SchemaByName(s) != nil && !slices.Contains(ci.shown, s) {
-			ci.shown = append(ci.shown, s)
-		}
+	if !slices.Contains(searchPath, "pg_catalog") {
+		ci.path = append(ci.path, "pg_catalog")
 	}
-	ci.path = ci.shown
-	if !slices.Contains(ci.shown, "pg_catalog") {
-		ci.path = append([]string{"pg_catalog"}, ci.shown...)
-	}
+	ci.path = append(ci.path, searchPath...)
 	return ci
 }
 

@@ -25,7 +25,7 @@ func (ci *CatalogInfo) Call(name string, args []types.Datum) (types.Datum, bool,
 }
 
 // infoFuncs are all of them by name.
-var infoFuncs = merged(definitionFuncs, visibilityFuncs, nameFuncs, sizeFuncs, privilegeFuncs, absentFuncs)
+var infoFuncs = merged(definitionFuncs, visibilityFuncs, nameFuncs, sizeFuncs, sequenceFuncs, privilegeFuncs, absentFuncs)
 
 func merged(parts ...map[string]infoFunc) map[string]infoFunc {
 	out := map[string]infoFunc{}
@@ -92,7 +92,6 @@ var definitionFuncs = map[string]infoFunc{
 		o := object{oidArg(args[0]), oidArg(args[1]), catalog.ColumnNum(args[2].Int())}
 		return strOrNull(ci.describe(o)), nil
 	},
-	"pg_get_serial_sequence":        serialSequence,
 	"pg_get_replica_identity_index": replicaIdentity,
 }
 
@@ -118,29 +117,6 @@ func (ci *CatalogInfo) relationArg(d types.Datum) (*relation, error) {
 		return nil, nil
 	}
 	return &rel, nil
-}
-
-// serialSequence is pg_get_serial_sequence(table, column): the column's name is
-// not an identifier, so it is taken as it is.
-func serialSequence(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
-	rel, err := ci.findRelation(args[0].Str())
-	if err != nil {
-		return types.NullDatum, err
-	}
-	for _, a := range rel.attributes() {
-		if a.name != args[1].Str() || a.dropped {
-			continue
-		}
-		if a.column == nil {
-			return types.NullDatum, nil
-		}
-		seq, ok := relationByID(ci.catalog, a.column.Sequence)
-		if !ok {
-			return types.NullDatum, nil
-		}
-		return str(ci.fullName(&seq)), nil
-	}
-	return types.NullDatum, sqlstate.New(sqlstate.UndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", args[1].Str(), rel.name)
 }
 
 func replicaIdentity(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
@@ -226,7 +202,4 @@ var absentFuncs = map[string]infoFunc{
 	"pg_database_collation_actual_version": nothing,
 	"pg_filenode_relation":                 nothing,
 	"pg_relation_filepath":                 nothing,
-	"row_security_active":                  always(types.Bool(false)),
-	"pg_is_other_temp_schema":              always(types.Bool(false)),
-	"pg_my_temp_schema":                    always(types.Int(0)),
 }

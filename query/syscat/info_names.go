@@ -1,10 +1,7 @@
 package syscat
 
 import (
-	"errors"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
@@ -13,16 +10,6 @@ import (
 
 // nameFuncs translate between names and numbers, and find comments.
 var nameFuncs = map[string]infoFunc{
-	"format_type": func(_ *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		if args[0].IsNull() {
-			return types.NullDatum, nil
-		}
-		typmod := types.NoTypmod
-		if !args[1].IsNull() {
-			typmod = int32(args[1].Int())
-		}
-		return str(formatType(types.OID(oidArg(args[0])), typmod)), nil
-	},
 	"pg_get_userbyid": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
 		if name, ok := ci.roleNames().name(oidArg(args[0])); ok {
 			return str(name), nil
@@ -58,81 +45,23 @@ var nameFuncs = map[string]infoFunc{
 		}
 		return types.NullDatum, nil
 	},
-	"to_regclass":      tolerant(types.RegclassType),
-	"to_regtype":       tolerant(types.RegtypeType),
-	"to_regproc":       tolerant(types.RegprocType),
-	"to_regprocedure":  tolerant(types.RegprocedureType),
-	"to_regoper":       tolerant(types.RegoperType),
-	"to_regoperator":   tolerant(types.RegoperatorType),
-	"to_regnamespace":  tolerant(types.RegnamespaceType),
-	"to_regrole":       tolerant(types.RegroleType),
-	"to_regcollation":  tolerant(types.RegcollationType),
-	"current_database": func(ci *CatalogInfo, _ []types.Datum) (types.Datum, error) { return str(ci.database), nil },
-	"current_schema": func(ci *CatalogInfo, _ []types.Datum) (types.Datum, error) {
-		if len(ci.shown) == 0 {
-			return types.NullDatum, nil
-		}
-		return str(ci.shown[0]), nil
-	},
-	"current_schemas": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		if flag(args, 0) {
-			return textArray(types.NameType, ci.path), nil
-		}
-		return textArray(types.NameType, ci.shown), nil
-	},
-	"pg_encoding_to_char": func(_ *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		if n := args[0].Int(); n >= 0 && n < int64(len(encodings)) {
-			return str(encodings[n]), nil
-		}
-		return str(""), nil
-	},
-	"pg_char_to_encoding": func(_ *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		return num(slices.IndexFunc(encodings, func(e string) bool { return encodingKey(e) == encodingKey(args[0].Str()) })), nil
-	},
-	"getdatabaseencoding":    always(types.String("UTF8")),
 	"pg_tablespace_location": always(types.String("")),
+	"pg_encoding_max_length": encodingLength,
 	"acldefault":             aclDefault,
 }
 
-// encodings are PostgreSQL's, by number.
-var encodings = strings.Fields(`SQL_ASCII EUC_JP EUC_CN EUC_KR EUC_TW EUC_JIS_2004 UTF8 MULE_INTERNAL LATIN1 LATIN2 LATIN3
-LATIN4 LATIN5 LATIN6 LATIN7 LATIN8 LATIN9 LATIN10 WIN1256 WIN1258 WIN866 WIN874 KOI8R WIN1251 WIN1252 ISO_8859_5 ISO_8859_6
-ISO_8859_7 ISO_8859_8 WIN1250 WIN1253 WIN1254 WIN1255 WIN1257 KOI8U SJIS BIG5 GBK UHC GB18030 JOHAB SHIFT_JIS_2004`)
+// encodingBytes is how long a character of each of PostgreSQL's encodings can
+// be, by the encoding's number.
+const encodingBytes = "132343441111111111111111111111111112222432"
 
-// encodingKey is what encodings are compared by: case, hyphens and underscores
-// do not count, and unicode is UTF-8.
-func encodingKey(name string) string {
-	key := strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' {
-			return r
-		}
-		return -1
-	}, strings.ToLower(name))
-	if key == "unicode" {
-		return "utf8"
+// encodingLength is pg_encoding_max_length().
+func encodingLength(_ *CatalogInfo, args []types.Datum) (types.Datum, error) {
+	n := args[0].Int()
+	if n < 0 || n >= int64(len(encodingBytes)) {
+		return types.NullDatum, nil
 	}
-	return key
+	return num(int(encodingBytes[n] - '0')), nil
 }
-
-// tolerant is the input of a reg type that answers NULL when nothing has the
-// name.
-func tolerant(t *types.Type) infoFunc {
-	return func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		oid, err := ci.RegIn(t, args[0].Str())
-		if err == nil {
-			return num(oid), nil
-		}
-		var e *sqlstate.Error
-		if errors.As(err, &e) && slices.Contains(missingCodes, e.Code) {
-			return types.NullDatum, nil
-		}
-		return types.NullDatum, err
-	}
-}
-
-// missingCodes are the errors that mean that there is no such object.
-var missingCodes = []sqlstate.Code{sqlstate.UndefinedTable, sqlstate.UndefinedObject, sqlstate.UndefinedFunction,
-	sqlstate.AmbiguousFunction, sqlstate.InvalidSchemaName}
 
 // aclDefault is acldefault(): what is granted on an object nobody has granted
 // anything on.

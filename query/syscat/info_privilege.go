@@ -11,18 +11,20 @@ import (
 // privilegeFuncs say who may do what. Everybody may do everything so far; what
 // they check is that the object exists and that the privilege is one.
 var privilegeFuncs = map[string]infoFunc{
-	"has_table_privilege":      objectPrivilege((*CatalogInfo).existsRelation, "SELECT INSERT UPDATE DELETE TRUNCATE REFERENCES TRIGGER RULE"),
-	"has_any_column_privilege": objectPrivilege((*CatalogInfo).existsRelation, "SELECT INSERT UPDATE REFERENCES"),
-	"has_sequence_privilege":   objectPrivilege((*CatalogInfo).existsSequence, "USAGE SELECT UPDATE"),
-	"has_database_privilege":   objectPrivilege((*CatalogInfo).existsDatabase, "CREATE TEMPORARY TEMP CONNECT"),
-	"has_schema_privilege":     objectPrivilege((*CatalogInfo).existsSchema, "CREATE USAGE"),
-	"has_function_privilege":   objectPrivilege((*CatalogInfo).existsFunction, "EXECUTE"),
-	"has_type_privilege":       objectPrivilege((*CatalogInfo).existsType, "USAGE"),
-	"has_tablespace_privilege": objectPrivilege((*CatalogInfo).existsTablespace, "CREATE"),
-	"has_language_privilege":   objectPrivilege((*CatalogInfo).existsLanguage, "USAGE"),
-	"has_column_privilege":     columnPrivilege,
-	"has_parameter_privilege":  always(types.Bool(true)),
-	"pg_has_role":              always(types.Bool(true)),
+	"has_table_privilege":                objectPrivilege((*CatalogInfo).existsRelation, "SELECT INSERT UPDATE DELETE TRUNCATE REFERENCES TRIGGER RULE"),
+	"has_any_column_privilege":           objectPrivilege((*CatalogInfo).existsRelation, "SELECT INSERT UPDATE REFERENCES"),
+	"has_sequence_privilege":             objectPrivilege((*CatalogInfo).existsSequence, "USAGE SELECT UPDATE"),
+	"has_database_privilege":             objectPrivilege((*CatalogInfo).existsDatabase, "CREATE TEMPORARY TEMP CONNECT"),
+	"has_schema_privilege":               objectPrivilege((*CatalogInfo).existsSchema, "CREATE USAGE"),
+	"has_function_privilege":             objectPrivilege((*CatalogInfo).existsFunction, "EXECUTE"),
+	"has_type_privilege":                 objectPrivilege((*CatalogInfo).existsType, "USAGE"),
+	"has_tablespace_privilege":           objectPrivilege((*CatalogInfo).existsTablespace, "CREATE"),
+	"has_language_privilege":             objectPrivilege((*CatalogInfo).existsLanguage, "USAGE"),
+	"has_server_privilege":               objectPrivilege(absent("server"), "USAGE"),
+	"has_foreign_data_wrapper_privilege": objectPrivilege(absent("foreign-data wrapper"), "USAGE"),
+	"has_column_privilege":               columnPrivilege,
+	"has_parameter_privilege":            always(types.Bool(true)),
+	"pg_has_role":                        always(types.Bool(true)),
 }
 
 // objectPrivilege is has_…_privilege([user,] object, privileges). exists says
@@ -128,6 +130,16 @@ func (ci *CatalogInfo) existsLanguage(d types.Datum) (bool, error) {
 		return false, undefinedObject("language", d.Str())
 	}
 	return true, nil
+}
+
+// absent is for kinds of objects of which there are none.
+func absent(kind string) func(*CatalogInfo, types.Datum) (bool, error) {
+	return func(_ *CatalogInfo, d types.Datum) (bool, error) {
+		if d.Kind() == types.KindString {
+			return false, undefinedObject(kind, d.Str())
+		}
+		return false, nil
+	}
 }
 
 // columnPrivilege is has_column_privilege([user,] table, column, privileges).

@@ -18,10 +18,14 @@ type Column struct {
 
 // Table is a virtual table.
 type Table struct {
-	ID      catalog.ID
-	Schema  string
-	Name    string
-	View    bool // shown as a view rather than as a table
+	ID     catalog.ID
+	Schema string
+	Name   string
+	View   bool // shown as a view rather than as a table
+	// Local relations show this node or the log rather than the state the log
+	// has made: they cannot be read in apply, and what they answered a client
+	// cannot be compared there.
+	Local   bool
 	Columns []Column
 
 	// Pushed is the column whose range the planner hands to Rows, or -1.

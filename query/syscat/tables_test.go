@@ -198,7 +198,16 @@ func TestSequenceTable(t *testing.T) {
 	require.Equal(t, [][]types.Datum{{types.Int(10), types.Int(0), types.Bool(true)}}, read(t, c, v, syscat.Range{}))
 	require.Equal(t, [][]string{{"public", "s", "bigint", "5", "5", "10"}},
 		texts(t, c, "pg_sequences", "", "", "schemaname", "sequencename", "data_type", "start_value", "increment_by", "last_value"))
-	err := v.Rows(&syscat.Context{Catalog: c.Catalog}, syscat.Range{}, func([]types.Datum) bool { return true })
+	ci := syscat.NewCatalogInfo(c.Catalog, nil, "postgres", "bob")
+	_, _, err := ci.Call("pg_sequence_last_value", []types.Datum{id(20000)})
+	require.Equal(t, sqlstate.FeatureNotSupported, sqlstate.CodeOf(err))
+	ci.Txn = c.View.Begin()
+	defer ci.Txn.Close()
+	require.Equal(t, "10", call(t, ci, "pg_sequence_last_value", id(20000)))
+	d, _, err := ci.Call("pg_sequence_parameters", []types.Datum{id(20000)})
+	require.NoError(t, err)
+	require.Equal(t, "(5,1,100,5,f,1,20)", types.RecordType.Text(types.DefaultFormat(), d))
+	err = v.Rows(&syscat.Context{Catalog: c.Catalog}, syscat.Range{}, func([]types.Datum) bool { return true })
 	require.Equal(t, sqlstate.FeatureNotSupported, sqlstate.CodeOf(err))
 }
 

@@ -20,7 +20,7 @@ const (
 // defineTidemark registers the relations of schema tidemark.
 func defineTidemark() {
 	own := func(id catalog.ID, name string, columns []Column, rows func(c *Context, r offsetRange, w *writer) error) {
-		t := &Table{ID: id, Schema: "tidemark", Name: name, View: true, Columns: columns, Pushed: -1}
+		t := &Table{ID: id, Schema: "tidemark", Name: name, View: true, Local: true, Columns: columns, Pushed: -1}
 		if columns[0].Type == types.LSNType {
 			t.Pushed = 0
 		}

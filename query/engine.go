@@ -1,0 +1,180 @@
+package query
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/query/exec"
+	"github.com/tidemark-db/tidemark/query/plan"
+	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/sm/sqlstate"
+	"github.com/tidemark-db/tidemark/sm/types"
+)
+
+// Limits of the engine.
+const (
+	// appendTimeout is how long a commit may take before its fate is reported
+	// as unknown.
+	appendTimeout = 30 * time.Second
+	// scriptCacheSize is how many query strings are kept parsed.
+	scriptCacheSize = 2048
+	// budgetRows and budgetBytes bound what one entry may change; 0 is no bound.
+	budgetRows  = 0
+	budgetBytes = 0
+)
+
+// EngineConfig says what an engine works on.
+type EngineConfig struct {
+	// Database is the name sessions connect to.
+	Database string
+	LogID    log.ID
+	Replica  *sm.Replica
+	Log      log.Log
+	// Executor is the one that Replica applies entries with; its plans are
+	// shared with the sessions.
+	Executor *exec.Executor
+	Logger   *slog.Logger
+	// Now is the clock; nil means the machine's.
+	Now func() time.Time
+}
+
+// Engine serves the sessions of one database on one node.
+type Engine struct {
+	cfg     EngineConfig
+	started int64
+	scripts *lru.Cache[string, []plan.Command]
+	blocks  *sequenceBlocks
+
+	mu       sync.Mutex
+	sessions map[*Session]struct{}
+}
+
+// NewExecutor returns what applies the entries of a database's log.
+func NewExecutor(database string) *exec.Executor {
+	return &exec.Executor{Plans: exec.NewPlans(), Database: database}
+}
+
+// NewEngine returns an engine over a replica and its log.
+func NewEngine(cfg EngineConfig) *Engine {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	e := &Engine{cfg: cfg, sessions: map[*Session]struct{}{}}
+	e.started = e.now()
+	e.scripts, _ = lru.New[string, []plan.Command](scriptCacheSize)
+	e.blocks = newSequenceBlocks(e)
+	return e
+}
+
+// now is the proposer's clock in microseconds since 2000-01-01 UTC.
+func (e *Engine) now() int64 { return types.TimeToTimestamp(e.cfg.Now()) }
+
+// newSeed draws an entry's seed.
+func newSeed() (s log.Seed) {
+	_, _ = rand.Read(s[:]) // crypto/rand never fails
+	return s
+}
+
+// append puts an entry into the log and returns its outcome. An error is a
+// *sqlstate.Error. The wait is not cut short when the client cancels: once an
+// entry is proposed its outcome is worth knowing.
+func (e *Engine) append(ctx context.Context, entry *log.Entry) (*log.Result, error) {
+	entry.Semantics = log.CurrentSemantics
+	entry.Budget = log.Budget{Rows: budgetRows, Bytes: budgetBytes}
+	data, err := entry.Append(nil)
+	if err != nil {
+		return nil, appendError(err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
+	defer cancel()
+	answer, err := e.cfg.Log.Append(ctx, data)
+	if err != nil {
+		return nil, appendError(err)
+	}
+	res, err := log.DecodeResult(answer)
+	if err != nil {
+		return nil, sqlstate.New(sqlstate.InternalError, "result of a log entry cannot be decoded: %v", err)
+	}
+	return res, nil
+}
+
+// appendError says what a failed append means to a client.
+func appendError(err error) *sqlstate.Error {
+	switch {
+	case errors.Is(err, log.ErrTooLarge):
+		return sqlstate.New(sqlstate.ProgramLimitExceeded, "transaction is too large for one log entry").
+			WithDetail("An entry may have at most %d MB.", log.MaxEntryBytes>>20).
+			WithHint("Load bulk data with COPY, or split the transaction.")
+	case errors.Is(err, log.ErrBusy):
+		return sqlstate.New(sqlstate.InsufficientResources, "the log is busy; the transaction was not committed").
+			WithHint("Try again.")
+	case errors.Is(err, log.ErrUnknownOutcome), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return sqlstate.New(sqlstate.TransactionResolutionUnknown, "the outcome of the transaction is unknown").
+			WithDetail("It was proposed, but no answer came in time. It may have been committed or not.").
+			WithHint("Look in tidemark.log before you try again.")
+	case errors.Is(err, log.ErrClosed):
+		return sqlstate.New(sqlstate.AdminShutdown, "the server is shutting down")
+	case errors.Is(err, log.ErrHalted):
+		return sqlstate.New(sqlstate.IOError, "the log is halted: %v", err)
+	}
+	return sqlstate.As(err)
+}
+
+// fresh returns once everything acknowledged before the call can be read here.
+func (e *Engine) fresh(ctx context.Context) error {
+	if err := e.cfg.Log.ReadIndex(ctx); err != nil {
+		if ctx.Err() != nil {
+			return exec.Canceled(ctx)
+		}
+		return appendError(err)
+	}
+	return nil
+}
+
+// view returns a view of the newest offset.
+func (e *Engine) view() (*sm.View, error) {
+	v, err := e.cfg.Replica.View()
+	if err != nil {
+		return nil, appendError(err)
+	}
+	return v, nil
+}
+
+// register and forget keep the list behind pg_stat_activity.
+func (e *Engine) register(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sessions[s] = struct{}{}
+}
+
+func (e *Engine) forget(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.sessions, s)
+}
+
+// byPID calls f for the session with that process ID and reports whether there
+// is one.
+func (e *Engine) byPID(pid int32, f func(*Session)) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for s := range e.sessions {
+		if s.start.ProcessID == pid {
+			f(s)
+			return true
+		}
+	}
+	return false
+}
+
+// token is the token of an offset of this database's log.
+func (e *Engine) token(off log.Offset) log.Token {
+	return log.Token{Log: e.cfg.LogID, Epoch: e.cfg.Replica.Position().Epoch, Offset: off}
+}

@@ -1,0 +1,351 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/query/exec"
+	"github.com/tidemark-db/tidemark/query/parser"
+	"github.com/tidemark-db/tidemark/query/plan"
+	"github.com/tidemark-db/tidemark/query/syscat"
+	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/sm/catalog"
+	"github.com/tidemark-db/tidemark/sm/sqlstate"
+	"github.com/tidemark-db/tidemark/sm/types"
+)
+
+// statement is a statement with its parameters, ready to be run.
+type statement struct {
+	query  *plan.Query
+	types  []*types.Type
+	params []types.Datum
+	// describe: the client is told the columns before the rows, as the simple
+	// protocol does.
+	describe bool
+}
+
+// timed bounds ctx by statement_timeout.
+func (s *Session) timed(ctx context.Context) (context.Context, context.CancelFunc) {
+	v, _ := s.settings.get("statement_timeout")
+	d, err := parser.ParseDuration(v)
+	if err != nil || d <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, d, sqlstate.New(sqlstate.QueryCanceled, "canceling statement due to statement timeout"))
+}
+
+// autocommit runs one statement on its own: a query on the newest view, anything
+// that writes as one entry of the log.
+func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter) error {
+	v, err := s.readView(ctx)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	now := s.e.now()
+	in := exec.ContextInputs{TxnTime: now, StmtTime: now, ClockTime: s.e.now, Seed: newSeed(), Sequences: sessionSequences{s, nil}}
+	prog, err := s.program(st, v.Catalog(), in, false)
+	if err != nil {
+		return err
+	}
+	if prog.Statement.ReadOnly() {
+		return s.runQuery(ctx, st, prog, v, in, w)
+	}
+	if readOnly, _ := s.settings.get("default_transaction_read_only"); readOnly == "on" {
+		return readOnlyError(prog.Statement)
+	}
+	v.Close()
+	return s.single(ctx, []*statement{st}, w)
+}
+
+// program plans a statement.
+func (s *Session) program(st *statement, c *catalog.Catalog, in exec.ContextInputs, write bool) (*exec.Program, error) {
+	return s.e.cfg.Executor.Plans.Program(exec.Request{Query: st.query, Catalog: c, Meaning: s.meaning,
+		Database: s.e.cfg.Database, Params: st.types, Ctx: s.context(c, in), Write: write})
+}
+
+// runtime makes what a program runs in.
+func (s *Session) runtime(ctx context.Context, st *statement, txn *sm.Txn, v *sm.View, in exec.ContextInputs, w ResultWriter) *exec.Runtime {
+	ec := s.context(txn.Catalog(), in)
+	ec.Params = st.params
+	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, SearchPath: s.meaning.SearchPath, User: s.start.User,
+		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Session: sessionInfo{s}}}
+	if w != nil {
+		rt.Notice = func(n *sqlstate.Error) { _ = w.Notice(n) }
+	}
+	return rt
+}
+
+// runQuery runs a query on a view and sends its rows as they come.
+func (s *Session) runQuery(ctx context.Context, st *statement, prog *exec.Program, v *sm.View, in exec.ContextInputs, w ResultWriter) error {
+	txn := v.Begin()
+	defer txn.Close()
+	if err := s.describe(st, prog, w); err != nil {
+		return err
+	}
+	n, err := prog.Run(s.runtime(ctx, st, txn, v, in, w), w.Row)
+	if err != nil {
+		return err
+	}
+	return w.CommandComplete(exec.Tag(prog.Statement, n))
+}
+
+// describe announces a statement's rows where the protocol wants it.
+func (s *Session) describe(st *statement, prog *exec.Program, w ResultWriter) error {
+	if !st.describe || len(prog.Statement.Cols) == 0 && prog.Statement.Root == nil {
+		return nil
+	}
+	return w.RowDescription(wireColumns(prog.Statement))
+}
+
+// wireColumns are a statement's result columns; not nil for a query without any.
+func wireColumns(st *plan.Statement) []Column {
+	if len(st.Cols) == 0 && st.Root == nil {
+		return nil
+	}
+	out := make([]Column, len(st.Cols))
+	for i, c := range st.Cols {
+		out[i] = Column{Name: c.Name, TableOID: types.OID(c.Table), AttNum: int16(c.Num), Type: c.Type, Typmod: c.Typmod}
+	}
+	return out
+}
+
+// single puts statements into the log as one entry that is executed at its place
+// there, and sends what they answered.
+func (s *Session) single(ctx context.Context, sts []*statement, w ResultWriter) error {
+	e := s.entry(log.KindCommand)
+	e.Seed = newSeed()
+	for _, st := range sts {
+		ls, err := logStatement(st, e.Time)
+		if err != nil {
+			return err
+		}
+		e.Statements = append(e.Statements, ls)
+		s.e.cfg.Executor.Plans.Remember(st.query.Text(), st.query)
+		s.forgetBlocks(st.query)
+	}
+	res, err := s.e.append(ctx, e)
+	if err != nil {
+		return err
+	}
+	return s.answer(sts, res, w)
+}
+
+// answer sends the outcome of a single-shot entry.
+func (s *Session) answer(sts []*statement, res *log.Result, w ResultWriter) error {
+	if res.Err != nil {
+		return sm.ErrorOf(res.Err)
+	}
+	for i := range res.Statements {
+		describe := i < len(sts) && sts[i].describe
+		if err := sendOutcome(&res.Statements[i], describe, w); err != nil {
+			return err
+		}
+	}
+	return s.committed(w, res)
+}
+
+// sendOutcome sends what one statement answered in apply.
+func sendOutcome(o *log.Outcome, describe bool, w ResultWriter) error {
+	for i := range o.Notices {
+		if err := w.Notice(sm.ErrorOf(&o.Notices[i])); err != nil {
+			return err
+		}
+	}
+	if len(o.Columns) > 0 {
+		if describe {
+			cols := make([]Column, len(o.Columns))
+			for i, c := range o.Columns {
+				t, ok := types.ByOID(types.OID(c.Type))
+				if !ok {
+					t = types.TextType
+				}
+				cols[i] = Column{Name: c.Name, TableOID: types.OID(c.Table), AttNum: c.AttNum, Type: t, Typmod: c.Typmod}
+			}
+			if err := w.RowDescription(cols); err != nil {
+				return err
+			}
+		}
+		row := make([]types.Datum, len(o.Columns))
+		for _, b := range o.Rows {
+			clear(row)
+			if err := types.DecodeRow(b, nil, row); err != nil {
+				return sqlstate.New(sqlstate.InternalError, "a result row cannot be decoded: %v", err)
+			}
+			if err := w.Row(row); err != nil {
+				return err
+			}
+		}
+	}
+	return w.CommandComplete(o.Tag)
+}
+
+// logStatement is a statement as an entry carries it.
+func logStatement(st *statement, now int64) (log.Statement, error) {
+	ls := log.Statement{Text: st.query.Text(), Time: now}
+	for i, p := range st.params {
+		t := types.TextType
+		if i < len(st.types) && st.types[i] != nil {
+			t = st.types[i]
+		}
+		ls.Params = append(ls.Params, log.Param{Type: uint32(t.OID), Value: types.AppendDatum(nil, p)})
+	}
+	return ls, nil
+}
+
+// inTransaction runs a statement ahead in the current transaction.
+func (s *Session) inTransaction(ctx context.Context, st *statement, w ResultWriter) error {
+	_, err := s.ahead(ctx, st, w, func(cols []Column) (exec.Sink, error) {
+		if st.describe && cols != nil {
+			if err := w.RowDescription(cols); err != nil {
+				return nil, err
+			}
+		}
+		return w.Row, nil
+	}, true)
+	return err
+}
+
+// ahead runs a statement in the current transaction, puts it down with the digest
+// of its outcome, and returns its tag. An error fails the transaction.
+func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open func([]Column) (exec.Sink, error), complete bool) (string, error) {
+	if s.tx.failed {
+		return "", failedError()
+	}
+	if err := s.snapshot(ctx); err != nil {
+		s.tx.failed = true
+		return "", err
+	}
+	tx := s.tx
+	now := s.e.now()
+	ls, err := logStatement(st, now)
+	if err != nil {
+		return "", err
+	}
+	mark := tx.txn.Savepoint()
+	tx.seqs.drawn = nil
+	prog, tag, digest, err := s.attempt(ctx, st, now, w, open)
+	ls.Drawn = tx.seqs.drawn
+	if err != nil {
+		var e *sqlstate.Error
+		if errors.As(err, &e) && len(tx.savepoints) > 0 {
+			// The client may roll back to the savepoint and go on: what it saw of
+			// the failure is compared as well.
+			ls.Digest = exec.ErrorDigest(e)
+			tx.statements = append(tx.statements, ls)
+		}
+		tx.txn.RollbackTo(mark)
+		tx.failed = true
+		return "", err
+	}
+	ls.Digest = digest
+	tx.record(ls, prog)
+	if !prog.Statement.ReadOnly() {
+		s.forgetBlocks(st.query)
+	}
+	if complete {
+		return tag, w.CommandComplete(tag)
+	}
+	return tag, nil
+}
+
+// attempt plans and runs one statement of a transaction.
+func (s *Session) attempt(ctx context.Context, st *statement, now int64, w ResultWriter,
+	open func([]Column) (exec.Sink, error)) (prog *exec.Program, tag string, digest []byte, err error) {
+	tx := s.tx
+	in := exec.ContextInputs{TxnTime: tx.began, StmtTime: now, ClockTime: s.e.now, Seed: tx.seed, Statement: len(tx.statements), Sequences: tx.seqs}
+	if prog, err = s.program(st, tx.txn.Catalog(), in, !st.query.Select()); err != nil {
+		return nil, "", nil, err
+	}
+	writes := !prog.Statement.ReadOnly()
+	if writes {
+		if tx.readOnly {
+			return nil, "", nil, readOnlyError(prog.Statement)
+		}
+		// What writes is executed again from its entry: here too it may only see
+		// what the entry carries.
+		in.ClockTime = nil
+		in.Session = exec.NewEntrySession(s.entry(log.KindTransaction), s.meaning, s.e.cfg.Database)
+	}
+	sink, err := open(wireColumns(prog.Statement))
+	if err != nil {
+		return nil, "", nil, err
+	}
+	d := exec.NewDigest(prog.Statement.Ordered)
+	shown := sink
+	if !tx.readOnly {
+		shown = func(row []types.Datum) error {
+			d.Row(row)
+			return sink(row)
+		}
+	}
+	rt := s.runtime(ctx, st, tx.txn, tx.view, in, w)
+	n, err := prog.Run(rt, shown)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	tag = exec.Tag(prog.Statement, n)
+	return prog, tag, d.Sum(tag), nil
+}
+
+func readOnlyError(st *plan.Statement) error {
+	name := st.Tag
+	if st.Root != nil {
+		name = "nextval()"
+	}
+	return sqlstate.New(sqlstate.ReadOnlySQLTransaction, "cannot execute %s in a read-only transaction", name)
+}
+
+// wait runs WAIT FOR LSN.
+func (s *Session) wait(ctx context.Context, c *plan.Wait, w ResultWriter, describe bool) error {
+	off, isToken, err := s.target(c.Target)
+	if err != nil {
+		return err
+	}
+	timeout := c.Timeout
+	if timeout < 0 {
+		timeout = s.waitTimeout()
+	}
+	status := "success"
+	if isToken {
+		err = s.e.fresh(ctx)
+		if err == nil {
+			err = s.waitFor(ctx, c.Target)
+		}
+	} else {
+		err = s.waitUntil(ctx, off, max(timeout, time.Millisecond))
+	}
+	if err != nil {
+		if !c.NoThrow || ctx.Err() != nil || sqlstate.CodeOf(err) != sqlstate.QueryCanceled {
+			return err
+		}
+		status = "timeout"
+	}
+	return sendText(w, describe, "status", status, "WAIT")
+}
+
+// sendText sends one row with one text value.
+func sendText(w ResultWriter, describe bool, column, value, tag string) error {
+	return sendTexts(w, describe, []Column{textColumn(column)}, []string{value}, tag)
+}
+
+func textColumn(name string) Column {
+	return Column{Name: name, Type: types.TextType, Typmod: types.NoTypmod}
+}
+
+// sendTexts sends one text value a row.
+func sendTexts(w ResultWriter, describe bool, cols []Column, values []string, tag string) error {
+	if describe {
+		if err := w.RowDescription(cols); err != nil {
+			return err
+		}
+	}
+	for _, v := range values {
+		if err := w.Row([]types.Datum{types.String(v)}); err != nil {
+			return err
+		}
+	}
+	return w.CommandComplete(tag)
+}
