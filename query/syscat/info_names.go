@@ -52,7 +52,7 @@ var nameFuncs = map[string]infoFunc{
 
 // encodingBytes is how long a character of each of PostgreSQL's encodings can
 // be, by the encoding's number.
-const encodingBytes = "132343441111111111111111111111111112222432"
+const encodingBytes = "133343441111111111111111111111111112222432"
 
 // encodingLength is pg_encoding_max_length().
 func encodingLength(_ *CatalogInfo, args []types.Datum) (types.Datum, error) {
