@@ -75,11 +75,11 @@ func TestTail(t *testing.T) {
 		got = append(got, fmt.Sprint(l.Table, " ", l.Op, " ", l.Before, " ", l.After))
 	}
 	require.Equal(t, []string{
-		"a INSERT map[] map[id:1 v:one]",
-		"a INSERT map[] map[id:2 v:<two>]",
-		"b INSERT map[] map[id:1]",
-		"a UPDATE map[id:1 v:one] map[id:1 v:<nil>]",
-		"a DELETE map[id:2 v:<two>] map[]",
+		"a insert map[] map[id:1 v:one]",
+		"a insert map[] map[id:2 v:<two>]",
+		"b insert map[] map[id:1]",
+		"a update map[id:1 v:one] map[id:1 v:<nil>]",
+		"a delete map[id:2 v:<two>] map[]",
 	}, got)
 	require.Equal(t, all[0].CommitLSN, all[2].CommitLSN, "one transaction")
 	require.NotEqual(t, all[2].CommitLSN, all[3].CommitLSN)
