@@ -29,6 +29,25 @@ type Row struct {
 	stored []byte
 }
 
+// Handle is what names a row that was read, so that it can be updated or deleted
+// after its Row has been reused: everything of it but Values.
+type Handle struct {
+	Key              []byte
+	Changed, Created log.Offset
+	Stored           []byte
+}
+
+// Handle returns the row's handle; its slices belong to the caller.
+func (r *Row) Handle() Handle {
+	return Handle{Key: slices.Clone(r.Key), Changed: r.Changed, Created: r.Created, Stored: slices.Clone(r.stored)}
+}
+
+// RowOf returns the row that h names; values are all its columns, as they were
+// read.
+func RowOf(h Handle, values []types.Datum) *Row {
+	return &Row{Values: values, Key: h.Key, Changed: h.Changed, Created: h.Created, stored: h.Stored}
+}
+
 // Clone returns a copy that stays valid when the iterator moves on.
 func (r *Row) Clone() *Row {
 	return &Row{

@@ -164,16 +164,20 @@ func (c *compiler) update(n *plan.Update, root *layout) *updateProgram {
 
 // oldRow puts the row that a source row stands for together.
 func oldRow(t *catalog.Table, row []types.Datum, old, handle []int) *sm.Row {
-	r := &sm.Row{Values: make([]types.Datum, len(t.Columns)), Key: row[handle[0]].Bytes(),
-		Created: log.Offset(row[handle[1]].LSN()), Changed: log.Offset(row[handle[2]].LSN())}
+	values := make([]types.Datum, len(t.Columns))
 	i := 0
 	for n := range t.Columns {
 		if !t.Columns[n].Dropped {
-			r.Values[n] = row[old[i]]
+			values[n] = row[old[i]]
 			i++
 		}
 	}
-	return r
+	return sm.RowOf(sm.Handle{
+		Key:     row[handle[0]].Bytes(),
+		Created: log.Offset(row[handle[1]].LSN()),
+		Changed: log.Offset(row[handle[2]].LSN()),
+		Stored:  row[handle[3]].Bytes(),
+	}, values)
 }
 
 func (p *updateProgram) run(rt *Runtime, sink Sink) (int64, error) {

@@ -233,8 +233,9 @@ func (c *scanCursor) next() ([]types.Datum, error) {
 func (c *scanCursor) pass(r *sm.Row) ([]types.Datum, error) {
 	row := r.Values
 	if c.op.handle {
+		h := r.Handle()
 		c.buf = append(append(c.buf[:0], r.Values...),
-			types.Bytes(bytes.Clone(r.Key)), types.LSN(uint64(r.Created)), types.LSN(uint64(r.Changed)))
+			types.Bytes(h.Key), types.LSN(uint64(h.Created)), types.LSN(uint64(h.Changed)), types.Bytes(h.Stored))
 		row = c.buf
 	}
 	if c.op.filter == nil {
@@ -269,7 +270,11 @@ func (c *pointCursor) next() ([]types.Datum, error) {
 	if err := c.f.rt.tick(); err != nil {
 		return nil, err
 	}
-	return c.pass(&sm.Row{Values: slices.Clone(r.Values), Key: r.Key, Created: r.Created, Changed: r.Changed})
+	if !c.op.handle {
+		// The Row is reused by the next Get, which may come before this row is done with.
+		return c.pass(&sm.Row{Values: slices.Clone(r.Values)})
+	}
+	return c.pass(r)
 }
 
 func (c *pointCursor) close() {}

@@ -114,7 +114,7 @@ func (b *binder) scan(t *catalog.Table, alias *ast.Alias) (*Scan, *relation) {
 
 // withHandle makes a scan yield the handle of each row as well.
 func (b *binder) withHandle(sc *Scan) {
-	for _, c := range []Column{{Name: "key", Type: types.ByteaType}, {Name: "created", Type: types.LSNType}, {Name: "changed", Type: types.LSNType}} {
+	for _, c := range []Column{{Name: "key", Type: types.ByteaType}, {Name: "created", Type: types.LSNType}, {Name: "changed", Type: types.LSNType}, {Name: "stored", Type: types.ByteaType}} {
 		c.Typmod = types.NoTypmod
 		sc.Handle = append(sc.Handle, b.newColumn(c))
 	}

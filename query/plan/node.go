@@ -32,9 +32,9 @@ type Scan struct {
 	// Out and Nums are parallel: which columns are read.
 	Out  []ColID
 	Nums []catalog.ColumnNum
-	// Handle: the three columns after Out are the row's key (bytea) and the
-	// offsets of its creation and last change (pg_lsn): what Update and Delete
-	// need to name the row.
+	// Handle: the four columns after Out are the row's key (bytea), the offsets
+	// of its creation and last change (pg_lsn) and its stored form (bytea): what
+	// Update and Delete need to name the row.
 	Handle  []ColID
 	Filter  Expr // what the access path does not guarantee; may be nil
 	Access  *Access

@@ -69,7 +69,12 @@ var definitionFuncs = map[string]infoFunc{
 		return str(ci.constraintDef(&k, flag(args, 1))), nil
 	},
 	// Expressions are kept as text, so there is nothing to translate.
-	"pg_get_expr": func(_ *CatalogInfo, args []types.Datum) (types.Datum, error) { return args[0], nil },
+	"pg_get_expr": func(_ *CatalogInfo, args []types.Datum) (types.Datum, error) {
+		if flag(args, 2) {
+			return str(unwrap(args[0].Str())), nil
+		}
+		return args[0], nil
+	},
 	"pg_get_viewdef": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
 		rel, err := ci.relationArg(args[0])
 		if err != nil || rel == nil || rel.view == nil {

@@ -61,6 +61,8 @@ func TestDefinitions(t *testing.T) {
 		{"NULL", "pg_get_constraintdef", []types.Datum{id(1)}},
 		{"now()", "pg_get_expr", []types.Datum{types.String("now()"), id(aID)}},
 		{" SELECT 1 AS one;", "pg_get_viewdef", []types.Datum{id(viewID), yes}},
+		{"(t IS NOT NULL)", "pg_get_expr", []types.Datum{types.String("(t IS NOT NULL)"), id(bID)}},
+		{"t IS NOT NULL", "pg_get_expr", []types.Datum{types.String("(t IS NOT NULL)"), id(bID), yes}},
 		{"NULL", "pg_get_viewdef", []types.Datum{types.Int(12033), yes}},
 		{"public.pm_a_id_seq", "pg_get_serial_sequence", []types.Datum{types.String("pm_a"), types.String("id")}},
 		{"NULL", "pg_get_serial_sequence", []types.Datum{types.String("pm_a"), types.String("n")}},

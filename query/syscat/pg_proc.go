@@ -41,8 +41,8 @@ type procLibrary struct {
 }
 
 // procs lists the functions and aggregates that package expr can call, and those
-// that only catalogs refer to: the input and output functions of types, and the
-// support functions of B-trees.
+// that only catalogs refer to: the input and output functions of types, the
+// support functions of B-trees, and the functions of casts.
 var procs = sync.OnceValue(func() *procLibrary {
 	funcs, aggs := expr.Funcs(), expr.Aggregates()
 	callable := make(map[types.OID]byte, len(funcs)+len(aggs))
@@ -51,6 +51,9 @@ var procs = sync.OnceValue(func() *procLibrary {
 	}
 	for _, a := range aggs {
 		callable[a.OID] = 'a'
+	}
+	for _, c := range expr.Casts() {
+		callable[c.Func] = 'f'
 	}
 	l := &procLibrary{byOID: map[types.OID]*proc{}, named: map[string][]*proc{}}
 	for line := range strings.Lines(procData) {

@@ -130,6 +130,7 @@ func TestReferences(t *testing.T) {
 		{"pg_operator", "oprresult", "pg_type", "oid"},
 		{"pg_cast", "castsource", "pg_type", "oid"},
 		{"pg_cast", "casttarget", "pg_type", "oid"},
+		{"pg_cast", "castfunc", "pg_proc", "oid"},
 		{"pg_aggregate", "aggfnoid", "pg_proc", "oid"},
 		{"pg_am", "amhandler", "pg_proc", "oid"},
 		{"pg_opclass", "opcfamily", "pg_opfamily", "oid"},
