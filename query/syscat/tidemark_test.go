@@ -189,3 +189,32 @@ func TestStatus(t *testing.T) {
 	require.Equal(t, [][]string{{"postgres", "7", "1", r.Position().Offset.String(), "NULL", "7.1.0/1000000"}}, rows)
 	require.Len(t, texts(t, c, "status", "", "", "checksum")[0][0], 32)
 }
+
+// Reading everything, and reading what is new when there is nothing new.
+func BenchmarkChanges(b *testing.B) {
+	const rows = 20_000
+	tbl := stored()
+	r := replicaOf(b, nil, func(x *sm.Txn) error {
+		x.PutDescriptor(tbl)
+		for i := range rows {
+			if err := x.Insert(tbl, rowOf(b, int64(i))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	c := contextOf(b, r, nil)
+	v := lookup(b, "changes")
+	drop := func([]types.Datum) bool { return true }
+	b.Run("all", func(b *testing.B) {
+		for b.Loop() {
+			require.NoError(b, v.Rows(c, syscat.Range{}, drop))
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
+	})
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			require.NoError(b, v.Rows(c, syscat.Range{Lo: types.LSN(uint64(r.Position().Offset))}, drop))
+		}
+	})
+}
