@@ -84,7 +84,7 @@ func (s *Session) copyFrom(ctx context.Context, c *plan.Copy, w ResultWriter) (e
 		return err
 	}
 	e := s.entry(log.KindCommand)
-	e.Seed = newSeed()
+	e.Seed = s.e.cfg.Seed()
 	e.Statements = []log.Statement{{Text: c.Text, Time: e.Time, Copy: data}}
 	res, err := s.e.append(ctx, e)
 	if err != nil {
@@ -169,7 +169,7 @@ func (st *stager) add(row []byte) error {
 // their way.
 func (st *stager) flush() error {
 	if st.flights == nil {
-		st.id = log.StageID(newSeed())
+		st.id = log.StageID(st.s.e.cfg.Seed())
 		st.flights = make(chan struct{}, copyAhead)
 		st.failed = make(chan error, 1)
 	}

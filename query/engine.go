@@ -43,6 +43,9 @@ type EngineConfig struct {
 	Logger   *slog.Logger
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
+	// Seed draws the seeds of entries; nil means the machine's random numbers. A
+	// simulation sets both, so that it can be repeated.
+	Seed func() log.Seed
 }
 
 // Engine serves the sessions of one database on one node.
@@ -66,6 +69,9 @@ func NewEngine(cfg EngineConfig) *Engine {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Seed == nil {
+		cfg.Seed = newSeed
+	}
 	e := &Engine{cfg: cfg, sessions: map[*Session]struct{}{}}
 	e.started = e.now()
 	e.scripts, _ = lru.New[string, []plan.Command](scriptCacheSize)
@@ -76,7 +82,7 @@ func NewEngine(cfg EngineConfig) *Engine {
 // now is the proposer's clock in microseconds since 2000-01-01 UTC.
 func (e *Engine) now() int64 { return types.TimeToTimestamp(e.cfg.Now()) }
 
-// newSeed draws an entry's seed.
+// newSeed draws an entry's seed from the machine's random numbers.
 func newSeed() (s log.Seed) {
 	_, _ = rand.Read(s[:]) // crypto/rand never fails
 	return s

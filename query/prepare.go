@@ -68,7 +68,7 @@ func (s *Session) argument(ctx context.Context, q *plan.Query, t *types.Type) (t
 	txn := v.Begin()
 	defer txn.Close()
 	now := s.e.now()
-	in := exec.ContextInputs{TxnTime: now, StmtTime: now, Seed: newSeed()}
+	in := exec.ContextInputs{TxnTime: now, StmtTime: now, Seed: s.e.cfg.Seed()}
 	st := &statement{query: q}
 	prog, err := s.program(st, v.Catalog(), in, false)
 	if err != nil {

@@ -45,7 +45,7 @@ func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter)
 	}
 	defer v.Close()
 	now := s.e.now()
-	in := exec.ContextInputs{TxnTime: now, StmtTime: now, ClockTime: s.e.now, Seed: newSeed(), Sequences: sessionSequences{s, nil}}
+	in := exec.ContextInputs{TxnTime: now, StmtTime: now, ClockTime: s.e.now, Seed: s.e.cfg.Seed(), Sequences: sessionSequences{s, nil}}
 	prog, err := s.program(st, v.Catalog(), in, false)
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func wireColumns(st *plan.Statement) []Column {
 // there, and sends what they answered.
 func (s *Session) single(ctx context.Context, sts []*statement, w ResultWriter) error {
 	e := s.entry(log.KindCommand)
-	e.Seed = newSeed()
+	e.Seed = s.e.cfg.Seed()
 	for _, st := range sts {
 		ls, err := logStatement(st, e.Time)
 		if err != nil {

@@ -42,7 +42,7 @@ type sessionSavepoint struct {
 
 // begin starts a transaction.
 func (s *Session) begin(explicit bool, m plan.TransactionModes) error {
-	tx := &transaction{explicit: explicit, began: s.e.now(), seed: newSeed(), before: s.settings}
+	tx := &transaction{explicit: explicit, began: s.e.now(), seed: s.e.cfg.Seed(), before: s.settings}
 	level, _ := s.settings.get("default_transaction_isolation")
 	readOnly, _ := s.settings.get("default_transaction_read_only")
 	tx.isolation, tx.readOnly = level, readOnly == "on"
