@@ -71,7 +71,7 @@ func (s *Session) runtime(ctx context.Context, st *statement, txn *sm.Txn, v *sm
 	ec := s.context(txn.Catalog(), in)
 	ec.Params = st.params
 	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, SearchPath: s.meaning.SearchPath, User: s.start.User,
-		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Session: sessionInfo{s}}}
+		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Txn: txn, Session: sessionInfo{s}, SearchPath: s.meaning.SearchPath}}
 	if w != nil {
 		rt.Notice = func(n *sqlstate.Error) { _ = w.Notice(n) }
 	}
@@ -281,7 +281,11 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 			return sink(row)
 		}
 	}
-	rt := s.runtime(ctx, st, tx.txn, tx.view, in, w)
+	view := tx.view
+	if writes {
+		view = nil // what a node or the log says of itself is not the same everywhere
+	}
+	rt := s.runtime(ctx, st, tx.txn, view, in, w)
 	n, err := prog.Run(rt, shown)
 	if err != nil {
 		return nil, "", nil, err

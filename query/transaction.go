@@ -25,8 +25,8 @@ type transaction struct {
 	txn        *sm.Txn
 	statements []log.Statement
 	writes     bool
-	// unportable: a query with an answer that may differ between machines was
-	// run on tables; such a transaction may not write.
+	// unportable says what was done whose answer may differ between machines, so
+	// that it cannot be validated; such a transaction may not write.
 	unportable string
 	savepoints []sessionSavepoint
 	stages     []log.StageID // chunks of COPY in the log already
@@ -129,7 +129,7 @@ func (s *Session) commit(ctx context.Context, w ResultWriter) error {
 		return s.endLocal(w)
 	}
 	if tx.unportable != "" {
-		err := sqlstate.New(sqlstate.FeatureNotSupported, "function %s on table data is not supported in a transaction that writes", tx.unportable).
+		err := sqlstate.New(sqlstate.FeatureNotSupported, "%s is not supported in a transaction that writes", tx.unportable).
 			WithDetail("Its result may differ between replicas, so what the client saw cannot be validated.").
 			WithHint("Run the query outside the transaction.")
 		_ = s.rollback(w)
@@ -210,8 +210,15 @@ func (tx *transaction) record(st log.Statement, p *exec.Program) {
 	} else if len(q.Reads) == 0 && !q.AllTables {
 		return // its answer depends on nothing that may change
 	}
+	if q.ReadOnly() && q.Local && len(q.Reads) == 0 {
+		return // of the server itself: there is nothing to validate
+	}
 	if q.ReadOnly() && len(q.Reads) > 0 && tx.unportable == "" {
-		tx.unportable = q.Unportable
+		if tx.unportable = q.Unportable; tx.unportable != "" {
+			tx.unportable = "function " + tx.unportable + " on table data"
+		} else if q.Local {
+			tx.unportable = "reading a table together with a view of the server"
+		}
 	}
 	tx.statements = append(tx.statements, st)
 }

@@ -143,6 +143,9 @@ func (g *grouper) grow(n int64) error {
 
 func (g *grouper) add(row []types.Datum) error {
 	g.f.row = row
+	if len(g.op.groups) == 0 && len(g.sets) == 1 {
+		return g.feed(g.sets[0].accs[0]) // one group, and no key to look it up by
+	}
 	vals := g.key
 	for i, e := range g.op.groups {
 		var err error

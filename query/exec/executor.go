@@ -112,7 +112,7 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 	}
 	ctx.Params = params
 	rt := &Runtime{Txn: r.txn, Expr: ctx, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
-		Virtual: &syscat.Context{Catalog: r.txn.Catalog(), Session: r.session}}
+		Virtual: &syscat.Context{Catalog: r.txn.Catalog(), Txn: r.txn, Session: r.session, SearchPath: r.meaning.SearchPath}}
 	if st.Copy != nil {
 		prog, err := CopyProgram(st.Text, plan.Env{Catalog: r.txn.Catalog(), Database: r.x.Database,
 			SearchPath: r.meaning.SearchPath, Ctx: ctx, Write: true})

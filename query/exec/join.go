@@ -28,7 +28,7 @@ func (c *compiler) join(n *plan.Join, outer *layout) compiled {
 	for id, p := range left.lay.pos {
 		both.pos[id] = p
 	}
-	for id, p := range right.lay.pos {
+	for id, p := range right.lay.pos { // order does not matter: it fills a map
 		both.pos[id] = left.lay.width + p
 	}
 	j := joinOp{kind: n.Kind, left: left.op, right: right.op, leftW: left.lay.width, rightW: right.lay.width}

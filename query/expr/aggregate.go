@@ -126,7 +126,7 @@ var aggregateMakers = func() map[string]func(*binding) func() Accumulator {
 		"json_object_agg":     func(b *binding) func() Accumulator { return func() Accumulator { return &jsonObjectAgg{b: b} } },
 		"jsonb_object_agg":    func(b *binding) func() Accumulator { return func() Accumulator { return &jsonbObjectAgg{b: b} } },
 	}
-	for name, v := range map[string]variance{
+	for name, v := range map[string]variance{ // order does not matter: it fills a map
 		"var_pop": {}, "var_samp": {sample: true}, "variance": {sample: true},
 		"stddev_pop": {root: true}, "stddev_samp": {sample: true, root: true}, "stddev": {sample: true, root: true},
 	} {

@@ -249,11 +249,11 @@ var arithmeticEvals = func() map[string]evalFunc {
 	for _, name := range []string{"float8", "float48", "float84"} {
 		m[name+"pl"], m[name+"mi"], m[name+"mul"], m[name+"div"] = floatAdd(64), floatSub(64), floatMul(64), floatDiv(64)
 	}
-	for name, s := range map[string]intSize{"int2": size2, "int24": size4, "int28": size8, "int4": size4, "int42": size4,
+	for name, s := range map[string]intSize{"int2": size2, "int24": size4, "int28": size8, "int4": size4, "int42": size4, // order does not matter: it fills a map
 		"int48": size8, "int8": size8, "int84": size8, "int82": size8} {
 		m[name+"pl"], m[name+"mi"], m[name+"mul"], m[name+"div"] = s.add, s.sub, s.mul, s.div
 	}
-	for name, s := range map[string]intSize{"int2": size2, "int4": size4, "int8": size8} {
+	for name, s := range map[string]intSize{"int2": size2, "int4": size4, "int8": size8} { // order does not matter: it fills a map
 		m[name+"mod"], m[name+"um"], m[name+"up"], m[name+"abs"] = s.mod, s.neg, identity, s.abs
 		m["mod("+name+","+name+")"], m["abs("+name+")"] = s.mod, s.abs
 		m[name+"and"] = bits2(func(a, b int64) int64 { return a & b })

@@ -218,7 +218,7 @@ var infoEvals = func() map[string]evalFunc {
 	for _, name := range catalogFuncs {
 		m[name] = callCatalog(name)
 	}
-	for name, t := range map[string]*types.Type{"to_regclass": types.RegclassType, "to_regtype": types.RegtypeType,
+	for name, t := range map[string]*types.Type{"to_regclass": types.RegclassType, "to_regtype": types.RegtypeType, // order does not matter: it fills a map
 		"to_regproc": types.RegprocType, "to_regprocedure": types.RegprocedureType, "to_regoper": types.RegoperType,
 		"to_regoperator": types.RegoperatorType, "to_regnamespace": types.RegnamespaceType,
 		"to_regrole": types.RegroleType, "to_regcollation": types.RegcollationType} {

@@ -133,6 +133,9 @@ func (b *binder) columnRef(n *ast.ColumnRef, s *scope) (Expr, error) {
 	}
 	e, err := b.nameRef(parts, s)
 	if err != nil {
+		if oid := s.tableOID(parts); oid != 0 {
+			return &Const{ofType(types.OIDType), types.Int(int64(oid))}, nil
+		}
 		return nil, at(err, n)
 	}
 	if len(rest) > 0 {

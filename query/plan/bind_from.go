@@ -95,7 +95,7 @@ func (b *binder) rangeVar(n *ast.RangeVar, s *scope) (*fromItem, error) {
 func (b *binder) scan(t *catalog.Table, alias *ast.Alias) (*Scan, *relation) {
 	b.read(t.ID)
 	sc := &Scan{Table: t, Alias: t.Name}
-	r := &relation{name: t.Name, table: t.ID}
+	r := &relation{name: t.Name, table: t.ID, oid: t.ID}
 	if alias != nil {
 		sc.Alias, r.name = alias.AliasName, alias.AliasName
 	}
@@ -131,8 +131,9 @@ func (b *binder) schemaName(id catalog.ID) string {
 
 func (b *binder) virtualItem(v *syscat.Table, n *ast.RangeVar) (*fromItem, error) {
 	b.allTables = true
+	b.local = b.local || v.Local
 	vs := &VirtualScan{Table: v, Alias: v.Name}
-	r := &relation{schema: v.Schema, name: v.Name}
+	r := &relation{schema: v.Schema, name: v.Name, oid: v.ID}
 	if n.Alias != nil {
 		vs.Alias, r.name = n.Alias.AliasName, n.Alias.AliasName
 	}

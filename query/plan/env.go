@@ -103,6 +103,7 @@ type binder struct {
 	reads       map[catalog.ID]bool
 	readOrder   []catalog.ID
 	allTables   bool
+	local       bool
 	volatile    bool
 	sequences   bool
 	uncacheable bool
@@ -137,7 +138,7 @@ func (q *Query) Bind(env Env) (st *Statement, err error) {
 	st.Columns = b.columns
 	st.Volatile, st.CallsSequence, st.Uncacheable = b.volatile, b.sequences, b.uncacheable
 	st.Unportable = b.unportable
-	st.Reads, st.AllTables = b.readOrder, b.allTables
+	st.Reads, st.AllTables, st.Local = b.readOrder, b.allTables, b.local
 	b.optimize(st)
 	return st, nil
 }

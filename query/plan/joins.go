@@ -133,6 +133,11 @@ func (o *optimizer) combine(leaves []*leaf, rest []Expr, all colSet) Node {
 			} else {
 				j.Right = o.node(l.node, l.conds)
 				o.method(j, conds)
+				if j.Method == HashJoin && rows < l.rows {
+					// The right side is the one that is kept in memory.
+					j.Left, j.Right = j.Right, j.Left
+					j.HashLeft, j.HashRight = j.HashRight, j.HashLeft
+				}
 			}
 			out = j
 			rows = max(1, rows*max(1, min(l.rows, rowsEqIndex)))
@@ -206,7 +211,7 @@ func union(a, c colSet) colSet {
 }
 
 func subset(a, of colSet) bool {
-	for k := range a {
+	for k := range a { // order does not matter: all are looked at
 		if !of[k] {
 			return false
 		}

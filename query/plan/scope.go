@@ -17,6 +17,7 @@ type relation struct {
 	schema, name string
 	cols         []relCol
 	table        catalog.ID // a stored table, else 0
+	oid          catalog.ID // what tableoid says; 0 when it has none
 	hidden       []relCol   // system columns: found by name, not by *
 }
 
@@ -149,6 +150,26 @@ func (s *scope) relation(schema, name string) *relation {
 		}
 	}
 	return nil
+}
+
+// tableOID resolves a reference to the system column tableoid, which says which
+// table a row is from; 0 when parts is no such reference.
+func (s *scope) tableOID(parts []string) catalog.ID {
+	if parts[len(parts)-1] != "tableoid" {
+		return 0
+	}
+	for ; s != nil; s = s.parent {
+		if len(parts) > 1 {
+			if r := s.relation("", parts[len(parts)-2]); r != nil {
+				return r.oid
+			}
+			continue
+		}
+		if len(s.items) == 1 && len(s.items[0].rels) == 1 {
+			return s.items[0].rels[0].oid
+		}
+	}
+	return 0
 }
 
 // addItem brings a FROM item into scope; two relations may not share a name.

@@ -39,6 +39,10 @@ type Statement struct {
 	Reads     []catalog.ID
 	AllTables bool
 
+	// Local: it looks at what a node, or the log, says of itself, which cannot be
+	// validated.
+	Local bool
+
 	// Volatile: running it twice on the same state may answer differently
 	// (random(), nextval(), …); CallsSequence: it draws from a sequence.
 	Volatile      bool
