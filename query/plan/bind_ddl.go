@@ -258,9 +258,6 @@ func (b *binder) defaultText(n ast.Node, column string, t *types.Type, mod int32
 	return text, nil
 }
 
-// deparse prints an expression as SQL.
-func deparse(n ast.Node) string { return n.SqlString() }
-
 func (b *binder) createTableAs(n *ast.SelectStmt, into *ast.IntoClause, ifNotExists bool) (*Statement, error) {
 	if err := permanent(into.Rel); err != nil {
 		return nil, err

@@ -299,13 +299,21 @@ func (b *binder) projected(p *Project, e Expr) ColID {
 			return p.Out[i]
 		}
 	}
-	return b.project(p, e, "?column?")
+	name := "?column?"
+	if r, ok := e.(*ColRef); ok {
+		name = r.Name
+	}
+	return b.project(p, e, name)
 }
 
 // expandSets moves set-returning calls of the select list below the projection.
 func (q *selection) expandSets() {
 	ps := &ProjectSet{In: q.in}
 	lift := func(e Expr) Expr {
+		if sub, ok := e.(*Subquery); ok {
+			own := *sub // the sets within it are its own
+			return &own
+		}
 		c, ok := e.(*Call)
 		if !ok || c.Func.Set == nil {
 			return e
