@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -82,6 +83,7 @@ func (db *database) flush(ctx context.Context) {
 	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
 	flushed := log.Index(0)
+	idle := true
 	for {
 		select {
 		case <-ticker.C:
@@ -90,8 +92,15 @@ func (db *database) flush(ctx context.Context) {
 		}
 		applied := db.replica.Applied()
 		if applied == flushed {
+			if !idle {
+				// The load is over: what it needed goes back to the system now
+				// rather than whenever the next collection would have been.
+				debug.FreeOSMemory()
+				idle = true
+			}
 			continue
 		}
+		idle = false
 		if err := db.replica.Flush(); err != nil {
 			db.logger.Error("flush of the tables failed", "error", err)
 			continue
