@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,7 +19,11 @@ const Alignment Offset = 8
 const FirstOffset Offset = 1 << 24
 
 // String prints o as PostgreSQL prints an LSN.
-func (o Offset) String() string { return fmt.Sprintf("%X/%X", uint32(o>>32), uint32(o)) }
+func (o Offset) String() string {
+	b := strconv.AppendUint(make([]byte, 0, 17), uint64(o>>32), 16)
+	b = append(b, '/')
+	return string(bytes.ToUpper(strconv.AppendUint(b, uint64(uint32(o)), 16)))
+}
 
 // ParseOffset reads what String prints, in either case.
 func ParseOffset(s string) (Offset, error) {

@@ -22,7 +22,9 @@ type Token struct {
 }
 
 // String prints the token's text form.
-func (t Token) String() string { return fmt.Sprintf("%d.%d.%s", t.Log, t.Epoch, t.Offset) }
+func (t Token) String() string {
+	return strconv.FormatUint(uint64(t.Log), 10) + "." + strconv.FormatUint(uint64(t.Epoch), 10) + "." + t.Offset.String()
+}
 
 // ParseToken reads what String prints.
 func ParseToken(s string) (Token, error) {

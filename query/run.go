@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/exec"
+	"github.com/tidemark-db/tidemark/query/expr"
 	"github.com/tidemark-db/tidemark/query/parser"
 	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/query/syscat"
@@ -63,7 +64,7 @@ func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter)
 // program plans a statement.
 func (s *Session) program(st *statement, c *catalog.Catalog, in exec.ContextInputs, write bool) (*exec.Program, error) {
 	return s.e.cfg.Executor.Plans.Program(exec.Request{Query: st.query, Catalog: c, Meaning: s.meaning,
-		Database: s.e.cfg.Database, Params: st.types, Ctx: s.context(c, in), Write: write})
+		Database: s.e.cfg.Database, Params: st.types, Ctx: func() *expr.Ctx { return s.context(c, in) }, Write: write})
 }
 
 // runtime makes what a program runs in.

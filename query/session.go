@@ -271,7 +271,7 @@ func (s *Session) entry(kind log.Kind) *log.Entry {
 
 // context makes the context of an expression that only reads.
 func (s *Session) context(c *catalog.Catalog, in exec.ContextInputs) *expr.Ctx {
-	in.Catalog = s.catalogInfo(c)
+	in.Catalog = exec.NewLazyCatalog(c, s.meaning.SearchPath, s.e.cfg.Database, s.start.User)
 	if in.Session == nil {
 		in.Session = sessionInfo{s}
 	}

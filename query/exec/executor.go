@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/expr"
@@ -25,6 +26,24 @@ type Executor struct {
 	Database string
 	// BeforeExecute, when set, is called with every entry; tests make it panic.
 	BeforeExecute func(e *log.Entry)
+
+	// last is the meaning of the entry before: entries mostly come with the same
+	// settings. Entries are executed one at a time.
+	last     *Meaning
+	lastRole string
+}
+
+// meaning reads an entry's settings.
+func (x *Executor) meaning(e *log.Entry) (*Meaning, error) {
+	if x.last != nil && x.lastRole == e.Role && slices.Equal(x.last.Settings, e.Settings) {
+		return x.last, nil
+	}
+	m, err := NewMeaning(slices.Clone(e.Settings), e.Role)
+	if err != nil {
+		return nil, err
+	}
+	x.last, x.lastRole = m, e.Role
+	return m, nil
 }
 
 // entryRun is the execution of one entry.
@@ -44,7 +63,7 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 	if x.BeforeExecute != nil {
 		x.BeforeExecute(e)
 	}
-	m, err := NewMeaning(e.Settings, e.Role)
+	m, err := x.meaning(e)
 	if err != nil {
 		return log.Result{}, err
 	}
@@ -123,7 +142,7 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 		return nil, nil, err
 	}
 	prog, err := r.x.Plans.Program(Request{Query: q, Catalog: r.txn.Catalog(), Meaning: r.meaning, Database: r.x.Database,
-		Params: declared, Ctx: ctx, Write: write || !q.Select()})
+		Params: declared, Ctx: func() *expr.Ctx { return ctx }, Write: write || !q.Select()})
 	return prog, rt, err
 }
 
@@ -147,7 +166,7 @@ func (r *entryRun) context(i int, st *log.Statement) *expr.Ctx {
 	return NewContext(r.meaning, ContextInputs{
 		TxnTime: r.entry.Began, StmtTime: st.Time, Seed: r.entry.Seed, Statement: i,
 		Session: r.session, Sequences: r.seqs,
-		Catalog: syscat.NewCatalogInfo(r.txn.Catalog(), r.meaning.SearchPath, r.x.Database, r.entry.Role),
+		Catalog: NewLazyCatalog(r.txn.Catalog(), r.meaning.SearchPath, r.x.Database, r.entry.Role),
 	})
 }
 
@@ -198,9 +217,9 @@ func decodeParams(ps []log.Param) ([]types.Datum, []*types.Type, error) {
 func Tag(st *plan.Statement, n int64) string {
 	switch st.Tag {
 	case "SELECT", "UPDATE", "DELETE", "COPY":
-		return fmt.Sprintf("%s %d", st.Tag, n)
+		return st.Tag + " " + strconv.FormatInt(n, 10)
 	case "INSERT":
-		return fmt.Sprintf("INSERT 0 %d", n)
+		return "INSERT 0 " + strconv.FormatInt(n, 10)
 	}
 	return st.Tag
 }

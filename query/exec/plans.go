@@ -74,7 +74,7 @@ type Request struct {
 	Meaning  *Meaning
 	Database string
 	Params   []*types.Type // declared types; nil entries are inferred
-	Ctx      *expr.Ctx
+	Ctx      func() *expr.Ctx // called when the query has to be planned
 	Write    bool // will run in apply, or must be fit to
 }
 
@@ -90,7 +90,7 @@ func (p *Plans) Program(r Request) (*Program, error) {
 		}
 	}
 	st, err := r.Query.Bind(plan.Env{Catalog: r.Catalog, Database: r.Database, SearchPath: r.Meaning.SearchPath,
-		Params: r.Params, Ctx: r.Ctx, Write: r.Write})
+		Params: r.Params, Ctx: r.Ctx(), Write: r.Write})
 	if err != nil {
 		return nil, err
 	}
