@@ -44,6 +44,8 @@ func (s *Session) copyFrom(ctx context.Context, c *plan.Copy, w ResultWriter) (e
 		if err := s.snapshot(ctx); err != nil {
 			return err
 		}
+	} else if err := s.e.fresh(ctx); err != nil {
+		return err
 	}
 	prog, err := s.copyProgram(&c.Spec)
 	if err != nil {

@@ -60,12 +60,25 @@ func (s *Session) Parse(ctx context.Context, name, sql string, paramOIDs []types
 		if s.tx != nil && s.tx.failed && !endsFailure(p.cmd) {
 			return failedError()
 		}
-		if err := s.plan(p); err != nil {
+		if err := s.planAnew(ctx, p); err != nil {
 			return err
 		}
 	}
 	s.prepared[name] = p
 	return nil
+}
+
+// planAnew is plan for a new statement. One that cannot be planned may name what
+// this node has not heard of yet, so the log is asked before the client is told.
+func (s *Session) planAnew(ctx context.Context, p *prepared) error {
+	err := s.plan(p)
+	if err == nil || s.tx != nil && s.tx.txn != nil {
+		return err
+	}
+	if err := s.e.fresh(ctx); err != nil {
+		return err
+	}
+	return s.plan(p)
 }
 
 // plan finds out a prepared statement's parameters and columns, anew when the

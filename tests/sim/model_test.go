@@ -20,7 +20,8 @@ const modelSchema = `
 CREATE TABLE bank (id int PRIMARY KEY, bal bigint NOT NULL);
 CREATE TABLE lists (k int PRIMARY KEY, vals int[] NOT NULL);
 CREATE TABLE duty (id int PRIMARY KEY, team int NOT NULL, on_call boolean NOT NULL);
-CREATE INDEX duty_team ON duty (team) ;
+CREATE INDEX duty_team ON duty (team);
+CREATE TABLE wide (id bigint PRIMARY KEY, pad text);
 `
 
 // state is what the modelled tables hold. A nil list is a row that is not there.

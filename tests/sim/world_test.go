@@ -25,7 +25,7 @@ const (
 	// batches at random; node 0 applies one entry at a time.
 	maxBatch = 40
 	// memTable is small so that flushes and compactions happen all the time.
-	memTable = 256 << 10
+	memTable = 1 << 20
 )
 
 // world is one simulated log with its nodes and clients.
