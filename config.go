@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+
+	"github.com/tidemark-db/tidemark/log"
 )
 
 // Defaults of Config.
@@ -42,6 +44,10 @@ type Config struct {
 
 	// Logger receives what an operator should know; nil discards it.
 	Logger *slog.Logger
+
+	// FailPoint is for tests alone: it is called with every entry before it is
+	// applied, and its panic is that of a command which cannot be applied.
+	FailPoint func(*log.Entry)
 }
 
 // withDefaults fills what is empty.

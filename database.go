@@ -38,6 +38,7 @@ type database struct {
 // openDatabase opens the tables, then the log over them, then the engine.
 func openDatabase(n *Node) (*database, error) {
 	executor := query.NewExecutor(databaseName)
+	executor.BeforeExecute = n.cfg.FailPoint
 	replica, err := sm.Open(sm.Options{
 		Dir:      filepath.Join(n.cfg.Dir, databasesDir, fmt.Sprint(databaseLog)),
 		Cache:    n.cache,
