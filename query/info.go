@@ -2,6 +2,7 @@ package query
 
 import (
 	"strings"
+	"time"
 
 	"github.com/tidemark-db/tidemark/query/exec"
 	"github.com/tidemark-db/tidemark/query/syscat"
@@ -33,6 +34,9 @@ func (i sessionInfo) Call(name string, args []types.Datum) (types.Datum, bool, e
 		return d, true, nil
 	}
 	switch name {
+	case "pg_sleep":
+		d, err := i.sleep(args[0].Float())
+		return d, true, err
 	case "pg_cancel_backend", "pg_terminate_backend":
 		if len(args) == 0 || args[0].IsNull() {
 			return types.NullDatum, true, nil
@@ -49,6 +53,18 @@ func (i sessionInfo) Call(name string, args []types.Datum) (types.Datum, bool, e
 		return types.Bool(found), true, nil
 	}
 	return types.NullDatum, false, nil
+}
+
+// sleep waits, unless the statement is cancelled.
+func (i sessionInfo) sleep(seconds float64) (types.Datum, error) {
+	timer := time.NewTimer(time.Duration(max(0, seconds) * float64(time.Second)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return types.Void, nil
+	case <-i.s.running.Done():
+		return types.NullDatum, exec.Canceled(i.s.running)
+	}
 }
 
 // identity answers who and where the session is.

@@ -31,10 +31,12 @@ type statement struct {
 func (s *Session) timed(ctx context.Context) (context.Context, context.CancelFunc) {
 	v, _ := s.settings.get("statement_timeout")
 	d, err := parser.ParseDuration(v)
-	if err != nil || d <= 0 {
-		return ctx, func() {}
+	cancel := func() {}
+	if err == nil && d > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, d, sqlstate.New(sqlstate.QueryCanceled, "canceling statement due to statement timeout"))
 	}
-	return context.WithTimeoutCause(ctx, d, sqlstate.New(sqlstate.QueryCanceled, "canceling statement due to statement timeout"))
+	s.running = ctx
+	return ctx, cancel
 }
 
 // autocommit runs one statement on its own: a query on the newest view, anything

@@ -44,6 +44,8 @@ type Session struct {
 	order   []types.OID
 
 	hint string // read_after of the statement's leading comment
+	// running is the context of the statement being run, for functions that wait.
+	running context.Context
 
 	mu     sync.Mutex
 	status activity
