@@ -73,9 +73,9 @@ type Request struct {
 	Catalog  *catalog.Catalog
 	Meaning  *Meaning
 	Database string
-	Params   []*types.Type // declared types; nil entries are inferred
+	Params   []*types.Type    // declared types; nil entries are inferred
 	Ctx      func() *expr.Ctx // called when the query has to be planned
-	Write    bool // will run in apply, or must be fit to
+	Write    bool             // will run in apply, or must be fit to
 }
 
 // Program binds and compiles a query, or finds that done. A catalog with
