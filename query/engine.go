@@ -20,9 +20,6 @@ import (
 
 // Limits of the engine.
 const (
-	// appendTimeout is how long a commit may take before its fate is reported
-	// as unknown.
-	appendTimeout = 30 * time.Second
 	// scriptCacheSize is how many query strings are kept parsed.
 	scriptCacheSize = 2048
 	// budgetRows and budgetBytes bound what one entry may change; 0 is no bound.
@@ -90,7 +87,7 @@ func newSeed() (s log.Seed) {
 
 // append puts an entry into the log and returns its outcome. An error is a
 // *sqlstate.Error. The wait is not cut short when the client cancels: once an
-// entry is proposed its outcome is worth knowing.
+// entry is proposed its outcome is worth knowing; the log has a bound of its own.
 func (e *Engine) append(ctx context.Context, entry *log.Entry) (*log.Result, error) {
 	entry.Semantics = log.CurrentSemantics
 	entry.Budget = log.Budget{Rows: budgetRows, Bytes: budgetBytes}
@@ -98,9 +95,7 @@ func (e *Engine) append(ctx context.Context, entry *log.Entry) (*log.Result, err
 	if err != nil {
 		return nil, appendError(err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
-	defer cancel()
-	answer, err := e.cfg.Log.Append(ctx, data)
+	answer, err := e.cfg.Log.Append(context.WithoutCancel(ctx), data)
 	if err != nil {
 		return nil, appendError(err)
 	}

@@ -25,7 +25,7 @@ const shutdownTimeout = 10 * time.Second
 // collected, unless GOGC says otherwise. A write leaves much garbage and little
 // else, so collecting less often makes writes markedly cheaper, and what is in
 // use is bounded by the caches.
-const gcPercent = 200
+const gcPercent = 300
 
 func (p *program) start(ctx context.Context, args []string) error {
 	f := p.flags("start", "[FLAGS]")

@@ -92,7 +92,7 @@ type entrySequences struct {
 }
 
 func newEntrySequences(txn *sm.Txn, e *log.Entry) *entrySequences {
-	s := &entrySequences{txn: txn, current: map[types.OID]int64{}, drawn: map[types.OID]bool{}}
+	s := &entrySequences{txn: txn}
 	for _, c := range e.Current {
 		s.set(types.OID(c.Sequence), c.Value)
 	}
@@ -100,6 +100,9 @@ func newEntrySequences(txn *sm.Txn, e *log.Entry) *entrySequences {
 }
 
 func (s *entrySequences) set(seq types.OID, v int64) {
+	if s.current == nil {
+		s.current, s.drawn = map[types.OID]int64{}, map[types.OID]bool{}
+	}
 	if _, ok := s.current[seq]; !ok {
 		s.order = append(s.order, seq)
 	}

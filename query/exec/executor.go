@@ -191,7 +191,7 @@ func NewContext(m *Meaning, in ContextInputs) *expr.Ctx {
 	hi := binary.LittleEndian.Uint64(in.Seed[:8])
 	lo := binary.LittleEndian.Uint64(in.Seed[8:]) + uint64(in.Statement)
 	return &expr.Ctx{Format: f, TxnTime: in.TxnTime, StmtTime: in.StmtTime, ClockTime: in.ClockTime,
-		Rand: expr.NewRand(hi, lo), Session: in.Session, Catalog: in.Catalog, Sequences: in.Sequences}
+		Seed: [2]uint64{hi, lo}, Seeded: true, Session: in.Session, Catalog: in.Catalog, Sequences: in.Sequences}
 }
 
 // decodeParams reads the typed parameters of a statement.

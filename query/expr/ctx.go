@@ -15,6 +15,8 @@ type Ctx struct {
 	StmtTime  int64         // statement_timestamp()
 	ClockTime func() int64  // clock_timestamp(); frozen in writes; nil means StmtTime
 	Rand      *Rand
+	Seed      [2]uint64 // from which Rand is made when it is first needed,
+	Seeded    bool      // if there is one
 	Params    []types.Datum
 	Session   SessionInfo
 	Catalog   CatalogInfo
@@ -77,6 +79,9 @@ type Rand struct{ *rand.Rand }
 func NewRand(hi, lo uint64) *Rand { return &Rand{rand.New(rand.NewPCG(hi, lo))} }
 
 func (c *Ctx) random() (*Rand, error) {
+	if c.Rand == nil && c.Seeded {
+		c.Rand = NewRand(c.Seed[0], c.Seed[1])
+	}
 	if c.Rand == nil {
 		return nil, sqlstate.New(sqlstate.FeatureNotSupported, "random numbers are not available here")
 	}
