@@ -28,6 +28,8 @@ type overlay struct {
 	probe    item // the key of a lookup, kept here so that it does not escape
 	items    []item
 	versions []version
+	// How large the last slab of each was.
+	itemSlab, versionSlab int
 }
 
 // item is one key of the overlay.
@@ -56,8 +58,14 @@ type version struct {
 	fresh bool
 }
 
-// slabSize is how many items or versions are allocated at a time.
-const slabSize = 128
+// Items and versions are allocated this many at a time: few at first, because
+// most overlays are those of a few small transactions.
+const (
+	slabFirst = 8
+	slabMax   = 256
+)
+
+func nextSlab(last int) int { return min(max(2*last, slabFirst), slabMax) }
 
 func itemLess(a, b *item) bool { return bytes.Compare(a.key, b.key) < 0 }
 
@@ -80,13 +88,15 @@ func (o *overlay) put(it *item, key []byte, v version) {
 	o.clock++
 	v.clock = o.clock
 	if len(o.versions) == 0 {
-		o.versions = make([]version, slabSize)
+		o.versionSlab = nextSlab(o.versionSlab)
+		o.versions = make([]version, o.versionSlab)
 	}
 	p := &o.versions[0]
 	o.versions = o.versions[1:]
 	if it == nil {
 		if len(o.items) == 0 {
-			o.items = make([]item, slabSize)
+			o.itemSlab = nextSlab(o.itemSlab)
+			o.items = make([]item, o.itemSlab)
 		}
 		it = &o.items[0]
 		o.items = o.items[1:]
