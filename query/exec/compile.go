@@ -81,6 +81,8 @@ func (c *compiler) node(n plan.Node, outer *layout) compiled {
 		return c.dedup(n, outer)
 	case *plan.SetOp:
 		return c.setOp(n, outer)
+	case *plan.With:
+		return c.with(n, outer)
 	case *plan.CTEScan:
 		return c.cteScan(n, outer)
 	}

@@ -60,6 +60,8 @@ func (c *compiler) exprMore(e plan.Expr, l *layout) evalFunc {
 		}
 	case *plan.Subscript:
 		return c.subscript(e, l)
+	case *plan.Assign:
+		return c.assign(e, l)
 	case *plan.AnyAll:
 		return c.anyAll(e, l)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/tidemark-db/tidemark/query/expr"
 	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/sm/catalog"
+	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
@@ -89,16 +90,31 @@ func (p *Plans) Program(r Request) (*Program, error) {
 			return prog, nil
 		}
 	}
-	st, err := r.Query.Bind(plan.Env{Catalog: r.Catalog, Database: r.Database, SearchPath: r.Meaning.SearchPath,
-		Params: r.Params, Ctx: r.Ctx(), Write: r.Write})
+	prog, cacheable, err := build(r)
 	if err != nil {
 		return nil, err
 	}
-	prog := Compile(st)
-	if keep && !st.Uncacheable {
+	if keep && cacheable {
 		p.programs.Add(key, prog)
 	}
 	return prog, nil
+}
+
+// build binds and compiles a query. A plan that cannot be made is a fault of
+// ours; it is the statement's error, the same on every replica, and neither the
+// session's end nor the log's.
+func build(r Request) (prog *Program, cacheable bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			prog, err = nil, sqlstate.New(sqlstate.InternalError, "the statement cannot be planned: %v", p)
+		}
+	}()
+	st, err := r.Query.Bind(plan.Env{Catalog: r.Catalog, Database: r.Database, SearchPath: r.Meaning.SearchPath,
+		Params: r.Params, Ctx: r.Ctx(), Write: r.Write})
+	if err != nil {
+		return nil, false, err
+	}
+	return Compile(st), !st.Uncacheable, nil
 }
 
 func paramKey(ts []*types.Type) string {

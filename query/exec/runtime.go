@@ -39,7 +39,7 @@ type Runtime struct {
 
 	rows   int
 	memory int64
-	ctes   map[*plan.CTE]*rowStore
+	ctes   map[*plan.CTE]*cteState
 	subs   map[*plan.Subquery]*subResult
 }
 

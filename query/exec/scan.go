@@ -229,9 +229,14 @@ func (c *scanCursor) next() ([]types.Datum, error) {
 	return nil, c.it.Err()
 }
 
+var noColumns = []types.Datum{}
+
 // pass adds the handle and applies the filter; nil when the row does not pass.
 func (c *scanCursor) pass(r *sm.Row) ([]types.Datum, error) {
 	row := r.Values
+	if row == nil {
+		row = noColumns // nil would be the end
+	}
 	if c.op.handle {
 		h := r.Handle()
 		c.buf = append(append(c.buf[:0], r.Values...),

@@ -135,7 +135,7 @@ func (s *compiledSub) quantified(f *frame) (types.Datum, error) {
 	switch {
 	case found:
 		return types.Bool(true), nil
-	case unknown:
+	case unknown && !s.node.Exists:
 		return types.NullDatum, nil
 	}
 	return types.Bool(false), nil

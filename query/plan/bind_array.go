@@ -8,7 +8,10 @@ import (
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
-func (b *binder) arrayExpr(n *ast.A_ArrayExpr, s *scope) (Expr, error) {
+// maxDimensions is PostgreSQL's limit on the dimensions of an array.
+const maxDimensions = 6
+
+func (b *binder) arrayExpr(n *ast.ArrayExpr, s *scope) (Expr, error) {
 	if len(items(n.Elements)) == 0 {
 		return nil, sqlstate.New(sqlstate.IndeterminateDatatype, "cannot determine type of empty array").
 			WithHint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
@@ -17,7 +20,7 @@ func (b *binder) arrayExpr(n *ast.A_ArrayExpr, s *scope) (Expr, error) {
 }
 
 // typedArray binds ARRAY[…], of type t where that is known from a cast.
-func (b *binder) typedArray(n *ast.A_ArrayExpr, t *types.Type, mod int32, s *scope) (Expr, error) {
+func (b *binder) typedArray(n *ast.ArrayExpr, t *types.Type, mod int32, s *scope) (Expr, error) {
 	if err := b.enter(); err != nil {
 		return nil, err
 	}
@@ -27,7 +30,7 @@ func (b *binder) typedArray(n *ast.A_ArrayExpr, t *types.Type, mod int32, s *sco
 	for _, el := range items(n.Elements) {
 		var e Expr
 		var err error
-		if inner, ok := el.(*ast.A_ArrayExpr); ok {
+		if inner, ok := el.(*ast.ArrayExpr); ok {
 			a.Nested = true
 			e, err = b.typedArray(inner, t, mod, s)
 		} else {
@@ -120,29 +123,83 @@ func (b *binder) subscripts(e Expr, steps []ast.Node, s *scope) (Expr, error) {
 	default:
 		return nil, sqlstate.New(sqlstate.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", t)
 	}
-	for _, st := range steps {
-		ix := st.(*ast.A_Indices)
-		if ix.IsSlice {
-			sub.Slice = true
-			sub.typed = typed{t, e.Typmod()}
-		}
-		lo, err := b.subscript(ix.Lidx, index, s)
-		if err != nil {
-			return nil, err
-		}
-		hi, err := b.subscript(ix.Uidx, index, s)
-		if err != nil {
-			return nil, err
-		}
-		if !ix.IsSlice {
-			lo, hi = hi, nil
-		}
-		sub.Lower, sub.Upper = append(sub.Lower, lo), append(sub.Upper, hi)
+	var err error
+	if sub.Lower, sub.Upper, sub.Slice, err = b.indexes(steps, index, s); err != nil {
+		return nil, err
 	}
 	if sub.Slice && sub.OfJSON {
 		return nil, sqlstate.New(sqlstate.DatatypeMismatch, "jsonb subscript does not support slices")
 	}
+	if sub.Slice {
+		sub.typed = typed{t, e.Typmod()}
+	}
 	return sub, nil
+}
+
+// indexes binds a run of subscripts. If one of them is a slice, all are: [n]
+// means [1:n] then.
+func (b *binder) indexes(steps []ast.Node, t *types.Type, s *scope) (lower, upper []Expr, slice bool, err error) {
+	if len(steps) > maxDimensions && t == types.Int4Type {
+		return nil, nil, false, sqlstate.New(sqlstate.ProgramLimitExceeded,
+			"number of array dimensions (%d) exceeds the maximum allowed (%d)", len(steps), maxDimensions)
+	}
+	for _, st := range steps {
+		slice = slice || st.(*ast.A_Indices).IsSlice
+	}
+	for _, st := range steps {
+		ix := st.(*ast.A_Indices)
+		lo, err := b.subscript(ix.Lidx, t, s)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		hi, err := b.subscript(ix.Uidx, t, s)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		switch {
+		case !slice:
+			lo, hi = hi, nil
+		case !ix.IsSlice:
+			lo = &Const{ofType(types.Int4Type), types.Int(1)}
+		}
+		lower, upper = append(lower, lo), append(upper, hi)
+	}
+	return lower, upper, slice, nil
+}
+
+// assignElement binds SET column[…] = value on top of what the column has been
+// set to so far.
+func (b *binder) assignElement(old Expr, column string, t *types.Type, mod int32, steps []ast.Node, value Expr, s *scope) (Expr, error) {
+	for _, st := range steps {
+		if _, ok := st.(*ast.A_Indices); !ok {
+			return nil, unsupported("assignment to a field")
+		}
+	}
+	if t.Elem == nil || t.IsVector() {
+		if t == types.JSONBType {
+			return nil, unsupported("assignment to an element of a jsonb value")
+		}
+		return nil, sqlstate.New(sqlstate.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", t)
+	}
+	a := &Assign{typed: typed{t, mod}, Arg: old}
+	var err error
+	if a.Lower, a.Upper, a.Slice, err = b.indexes(steps, types.Int4Type, s); err != nil {
+		return nil, err
+	}
+	want := t.Elem
+	if a.Slice {
+		want = t
+	}
+	if value.Type() != types.UnknownType && value.Type() != want {
+		if _, ok := expr.FindCast(value.Type(), want, expr.Assignment); !ok {
+			return nil, sqlstate.New(sqlstate.DatatypeMismatch, "subscripted assignment to \"%s\" requires type %s but expression is of type %s",
+				column, want, value.Type()).WithHint("You will need to rewrite or cast the expression.")
+		}
+	}
+	if a.Value, err = b.coerce(value, want, mod, expr.Assignment); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 func (b *binder) subscript(n ast.Node, t *types.Type, s *scope) (Expr, error) {

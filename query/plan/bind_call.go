@@ -114,17 +114,39 @@ type groupingCall struct {
 }
 
 func (b *binder) aggregate(n *ast.FuncCall, name string, s *scope) (Expr, error) {
-	if s == nil || s.aggs == nil {
+	if s == nil {
 		return nil, sqlstate.New(sqlstate.GroupingError, "aggregate functions are not allowed in %s", s.place())
 	}
-	if s.inAgg {
-		return nil, sqlstate.New(sqlstate.GroupingError, "aggregate function calls cannot be nested")
-	}
+	outside := s.inAgg
 	s.inAgg = true
-	defer func() { s.inAgg = false }()
+	defer func() { s.inAgg = outside }()
 	args, err := b.exprs(items(n.Args), s)
 	if err != nil {
 		return nil, err
+	}
+	var agg Agg
+	if n.AggFilter != nil {
+		if agg.Filter, err = b.boolean(n.AggFilter, s, "argument of FILTER"); err != nil {
+			return nil, err
+		}
+	}
+	for _, o := range items(n.AggOrder) {
+		sb := o.(*ast.SortBy)
+		if err := checkUsing(sb); err != nil {
+			return nil, err
+		}
+		e, err := b.expr(sb.Node, s)
+		if err != nil {
+			return nil, err
+		}
+		agg.Order = append(agg.Order, sortKey(b.resolveUnknown(e), sb))
+	}
+	level, nested := aggregateLevel(s, append(append([]Expr{agg.Filter}, args...), keyExprs(agg.Order)...))
+	if level.aggs == nil {
+		return nil, sqlstate.New(sqlstate.GroupingError, "aggregate functions are not allowed in %s", level.place())
+	}
+	if nested || level.inAgg && (level != s || outside) {
+		return nil, sqlstate.New(sqlstate.GroupingError, "aggregate function calls cannot be nested")
 	}
 	if !n.AggStar && len(args) == 0 && name == "count" {
 		return nil, sqlstate.New(sqlstate.WrongObjectType, "count(*) must be used to call a parameterless aggregate function")
@@ -137,7 +159,7 @@ func (b *binder) aggregate(n *ast.FuncCall, name string, s *scope) (Expr, error)
 	if err != nil {
 		return nil, err
 	}
-	agg := Agg{Func: r, Distinct: n.AggDistinct}
+	agg.Func, agg.Distinct = r, n.AggDistinct
 	for i, a := range args {
 		t := a.Type()
 		if i < len(r.Args) {
@@ -148,20 +170,47 @@ func (b *binder) aggregate(n *ast.FuncCall, name string, s *scope) (Expr, error)
 		}
 		agg.Args = append(agg.Args, b.resolveUnknown(a))
 	}
-	if n.AggFilter != nil {
-		if agg.Filter, err = b.boolean(n.AggFilter, s, "argument of FILTER"); err != nil {
-			return nil, err
+	return b.collectAgg(level.aggs, agg, name), nil
+}
+
+func keyExprs(keys []SortKey) []Expr {
+	var out []Expr
+	eachKey(keys, func(e Expr) { out = append(out, e) })
+	return out
+}
+
+// aggregateLevel is the query that an aggregate belongs to: the innermost one
+// whose columns its arguments refer to, which may be one around it. nested says
+// that they refer to another aggregate of that query.
+func aggregateLevel(s *scope, args []Expr) (level *scope, nested bool) {
+	refs := colSet{}
+	for _, a := range args {
+		exprRefs(a, func(id ColID) { refs[id] = true })
+	}
+	for sc := s; sc != nil && len(refs) > 0; sc = sc.parent {
+		if sc.aggs != nil && containsID(sc.aggs.out, refs) {
+			return sc, true
+		}
+		for _, it := range sc.items {
+			for _, r := range append([]*relation{{cols: it.star}}, it.rels...) {
+				for _, c := range append(append([]relCol{}, r.cols...), r.hidden...) {
+					if refs[c.id] {
+						return sc, false
+					}
+				}
+			}
 		}
 	}
-	for _, o := range items(n.AggOrder) {
-		sb := o.(*ast.SortBy)
-		e, err := b.expr(sb.Node, s)
-		if err != nil {
-			return nil, err
+	return s, false
+}
+
+func containsID(ids []ColID, s colSet) bool {
+	for _, id := range ids {
+		if s[id] {
+			return true
 		}
-		agg.Order = append(agg.Order, sortKey(b.resolveUnknown(e), sb))
 	}
-	return b.collectAgg(s.aggs, agg, name), nil
+	return false
 }
 
 // collectAgg adds an aggregate, sharing one that is there already.

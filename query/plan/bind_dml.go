@@ -352,7 +352,7 @@ func (b *binder) onConflict(n *ast.OnConflictClause, t *catalog.Table, name stri
 	excluded, ids := b.rowRelation(t, "excluded")
 	u.Excluded = ids
 	s := &scope{items: []*fromItem{relItem(existing), {rels: []*relation{excluded}}}, clause: "UPDATE"}
-	if u.Sets, err = b.sets(t, n.TargetList, s); err != nil {
+	if u.Sets, err = b.sets(t, n.TargetList, existing, s); err != nil {
 		return nil, err
 	}
 	if n.WhereClause != nil {

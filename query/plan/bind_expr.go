@@ -57,7 +57,7 @@ func (b *binder) exprMore(n ast.Node, s *scope) (Expr, error) {
 		return b.minMax(n, s)
 	case *ast.SQLValueFunction:
 		return b.sqlValue(n)
-	case *ast.A_ArrayExpr:
+	case *ast.ArrayExpr:
 		return b.arrayExpr(n, s)
 	case *ast.RowExpr:
 		return b.rowExpr(n, s)
@@ -230,7 +230,7 @@ func (b *binder) typeCast(n *ast.TypeCast, s *scope) (Expr, error) {
 	if err != nil {
 		return nil, at(err, n)
 	}
-	if arr, ok := n.Arg.(*ast.A_ArrayExpr); ok && t.Elem != nil {
+	if arr, ok := n.Arg.(*ast.ArrayExpr); ok && t.Elem != nil {
 		return b.typedArray(arr, t, mod, s)
 	}
 	e, err := b.expr(n.Arg, s)

@@ -172,6 +172,9 @@ func crossSets(a, c [][]int) [][]int {
 // aggregate puts the Aggregate node in and makes everything above refer to it.
 func (q *selection) aggregate(c *aggCollector) error {
 	b := q.b
+	if len(c.aggs) > 0 && b.readsWorking(q.s) {
+		return sqlstate.New(sqlstate.InvalidRecursion, "aggregate functions are not allowed in a recursive query's recursive term")
+	}
 	q.addDependent()
 	agg := &Aggregate{In: q.in, Groups: q.groups, Aggs: c.aggs, AggOut: c.out, Sets: q.sets}
 	for _, g := range q.groups {
@@ -224,6 +227,16 @@ func (q *selection) aggregate(c *aggCollector) error {
 	}
 	q.in = agg
 	return nil
+}
+
+// readsWorking reports whether FROM has a recursive query's reference to itself.
+func (b *binder) readsWorking(s *scope) bool {
+	for _, it := range s.items {
+		if sc, ok := it.node.(*CTEScan); ok && b.working[sc.CTE] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // qualified names a column as PostgreSQL does in messages: relation.column.

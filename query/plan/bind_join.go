@@ -14,10 +14,7 @@ func (b *binder) joinExpr(n *ast.JoinExpr, s *scope) (*fromItem, error) {
 		return nil, err
 	}
 	// The right side sees the left one when it is LATERAL.
-	rs := &scope{parent: s.parent, ctes: s.ctes, items: append([]*fromItem{}, s.items...), clause: s.clause}
-	if err := rs.addItem(left); err != nil {
-		return nil, err
-	}
+	rs := &scope{parent: s.parent, ctes: s.ctes, items: append([]*fromItem{left}, s.items...), clause: s.clause}
 	right, err := b.fromItem(n.Rarg, rs)
 	if err != nil {
 		return nil, err
@@ -49,6 +46,13 @@ func (b *binder) joinExpr(n *ast.JoinExpr, s *scope) (*fromItem, error) {
 	}
 	if it.node == nil {
 		it.node = j
+	}
+	if n.JoinUsingAlias != nil {
+		r := &relation{name: n.JoinUsingAlias.AliasName, cols: it.star[:len(using)]}
+		if err := (&scope{items: []*fromItem{{rels: it.rels}}}).addItem(&fromItem{rels: []*relation{r}}); err != nil {
+			return nil, err
+		}
+		it.rels = append(it.rels, r)
 	}
 	if n.Alias != nil {
 		r := &relation{name: n.Alias.AliasName, cols: it.star}

@@ -45,55 +45,70 @@ func (b *binder) starColumns(ref *ast.ColumnRef, s *scope) ([]relCol, error) {
 
 // outputName is the name PostgreSQL gives to a select-list item without AS.
 func outputName(n ast.Node) string {
-	if name := derivedName(n); name != "" {
+	if name, strength := derivedName(n); strength > nameless {
 		return name
 	}
 	return "?column?"
 }
 
-func derivedName(n ast.Node) string {
+// nameStrength says how good a derived name is: a cast and a CASE prefer the
+// name of what is in them to their own, if that is a proper one.
+type nameStrength int
+
+const (
+	nameless nameStrength = iota
+	nameWeak
+	nameProper
+)
+
+func derivedName(n ast.Node) (string, nameStrength) {
 	switch n := n.(type) {
 	case *ast.ColumnRef:
-		for i := len(items(n.Fields)) - 1; i >= 0; i-- {
-			if s, ok := n.Fields.Items[i].(*ast.String); ok {
-				return s.SVal
-			}
-		}
+		return lastName(n.Fields)
 	case *ast.A_Indirection:
-		for i := len(items(n.Indirection)) - 1; i >= 0; i-- {
-			if s, ok := n.Indirection.Items[i].(*ast.String); ok {
-				return s.SVal
-			}
+		if name, strength := lastName(n.Indirection); strength > nameless {
+			return name, strength
 		}
 		return derivedName(n.Arg)
 	case *ast.FuncCall:
-		if parts := names(n.Funcname); len(parts) > 0 {
-			return parts[len(parts)-1]
-		}
+		return lastName(n.Funcname)
 	case *ast.ParenExpr:
 		return derivedName(n.Expr)
 	case *ast.TypeCast:
-		if name := derivedName(n.Arg); name != "" {
-			return name
+		if name, strength := derivedName(n.Arg); strength == nameProper {
+			return name, strength
 		}
-		if parts := names(n.TypeName.Names); len(parts) > 0 {
-			return parts[len(parts)-1]
-		}
+		name, _ := lastName(n.TypeName.Names)
+		return name, nameWeak
 	case *ast.CollateClause:
 		return derivedName(n.Arg)
 	case *ast.A_Expr:
 		if n.Kind == ast.AEXPR_NULLIF {
-			return "nullif"
+			return "nullif", nameProper
 		}
 	case *ast.CaseExpr:
-		if name := derivedName(n.Defresult); n.Defresult != nil && name != "" {
-			return name
+		if n.Defresult != nil {
+			if name, strength := derivedName(n.Defresult); strength == nameProper {
+				return name, strength
+			}
 		}
-		return "case"
+		return "case", nameWeak
 	case *ast.SubLink:
 		return subLinkName(n)
 	}
-	return fixedName(n)
+	if name := fixedName(n); name != "" {
+		return name, nameProper
+	}
+	return "", nameless
+}
+
+func lastName(l *ast.NodeList) (string, nameStrength) {
+	for i := len(items(l)) - 1; i >= 0; i-- {
+		if s, ok := l.Items[i].(*ast.String); ok {
+			return s.SVal, nameProper
+		}
+	}
+	return "", nameless
 }
 
 func fixedName(n ast.Node) string {
@@ -105,7 +120,7 @@ func fixedName(n ast.Node) string {
 			return "greatest"
 		}
 		return "least"
-	case *ast.A_ArrayExpr:
+	case *ast.ArrayExpr:
 		return "array"
 	case *ast.RowExpr:
 		return "row"
@@ -140,23 +155,27 @@ func fixedName(n ast.Node) string {
 	return ""
 }
 
-func subLinkName(n *ast.SubLink) string {
+func subLinkName(n *ast.SubLink) (string, nameStrength) {
 	switch n.SubLinkType {
 	case ast.EXISTS_SUBLINK:
-		return "exists"
+		return "exists", nameProper
 	case ast.ARRAY_SUBLINK:
-		return "array"
+		return "array", nameProper
 	case ast.EXPR_SUBLINK:
-		if sel, ok := n.Subselect.(*ast.SelectStmt); ok && sel.Op == ast.SETOP_NONE && len(items(sel.TargetList)) == 1 {
+		sel, ok := n.Subselect.(*ast.SelectStmt)
+		for ok && sel.Op != ast.SETOP_NONE {
+			sel = sel.Larg // the leftmost query gives the names
+		}
+		if ok && len(items(sel.TargetList)) > 0 {
 			if rt, ok := sel.TargetList.Items[0].(*ast.ResTarget); ok {
 				if rt.Name != "" {
-					return rt.Name
+					return rt.Name, nameProper
 				}
 				return derivedName(rt.Val)
 			}
 		}
 	}
-	return ""
+	return "", nameless
 }
 
 func columnName(i int) string { return "column" + strconv.Itoa(i+1) }
@@ -192,6 +211,9 @@ func ordinal(n ast.Node, count int, clause string) (int, bool, error) {
 
 func sortKey(e Expr, sb *ast.SortBy) SortKey {
 	k := SortKey{Expr: e, Desc: sb.SortbyDir == ast.SORTBY_DESC}
+	if op, _ := lastName(sb.UseOp); op == ">" {
+		k.Desc = true
+	}
 	k.NullsFirst = k.Desc
 	switch sb.SortbyNulls {
 	case ast.SORTBY_NULLS_FIRST:
@@ -200,6 +222,16 @@ func sortKey(e Expr, sb *ast.SortBy) SortKey {
 		k.NullsFirst = false
 	}
 	return k
+}
+
+// checkUsing refuses ORDER BY USING an operator that is no < or >.
+func checkUsing(sb *ast.SortBy) error {
+	op, strength := lastName(sb.UseOp)
+	if strength == nameless || op == "<" || op == ">" {
+		return nil
+	}
+	return sqlstate.New(sqlstate.WrongObjectType, "operator %s is not a valid ordering operator", op).
+		WithHint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
 }
 
 func keysOf(es []Expr) []SortKey {

@@ -238,8 +238,8 @@ func (b *binder) anyAll(n *ast.A_Expr, op string, s *scope) (Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	if test, err = b.toBoolean(test, "op ANY/ALL (array)"); err != nil {
-		return nil, err
+	if test.Type() != types.BoolType {
+		return nil, sqlstate.New(sqlstate.WrongObjectType, "op ANY/ALL (array) requires operator to yield boolean")
 	}
 	return &AnyAll{All: n.Kind == ast.AEXPR_OP_ALL, Left: left, Array: array, Test: test}, nil
 }

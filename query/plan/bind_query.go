@@ -67,7 +67,7 @@ func (b *binder) unifyRels(left, right *rel, name string) error {
 // outputExpr is what output column i is: the expression itself where the query
 // is a plain projection, because its literals may still change their type.
 func (b *binder) outputExpr(r *rel, i int) Expr {
-	if p, ok := r.node.(*Project); ok {
+	if p, ok := projection(r.node); ok {
 		for j, id := range p.Out {
 			if id == r.cols[i].id {
 				return p.Exprs[j]
@@ -77,13 +77,22 @@ func (b *binder) outputExpr(r *rel, i int) Expr {
 	return b.ref(r.cols[i].id)
 }
 
+// projection is the projection whose columns are n's.
+func projection(n Node) (*Project, bool) {
+	if w, ok := n.(*With); ok {
+		n = w.In
+	}
+	p, ok := n.(*Project)
+	return p, ok
+}
+
 // retype converts output column i to type t.
 func (b *binder) retype(r *rel, i int, t *types.Type) error {
 	id := r.cols[i].id
 	if b.columns[id].Type == t {
 		return nil
 	}
-	if p, ok := r.node.(*Project); ok {
+	if p, ok := projection(r.node); ok {
 		for j, out := range p.Out {
 			if out != id {
 				continue
@@ -136,6 +145,9 @@ func (b *binder) orderOutput(r rel, n *ast.SelectStmt, s *scope) (rel, error) {
 	inner := &scope{parent: s, clause: "ORDER BY", items: []*fromItem{{star: r.cols, rels: []*relation{{cols: r.cols}}}}}
 	for _, it := range items(n.SortClause) {
 		sb := it.(*ast.SortBy)
+		if err := checkUsing(sb); err != nil {
+			return rel{}, err
+		}
 		i, ok, err := ordinal(sb.Node, len(r.cols), "ORDER BY")
 		if err != nil {
 			return rel{}, err
@@ -176,7 +188,10 @@ func (b *binder) with(w *ast.WithClause, s *scope) error {
 		if c.SearchClause != nil || c.CycleClause != nil {
 			return unsupported("SEARCH or CYCLE in WITH")
 		}
-		if w.Recursive && sel.Op == ast.SETOP_UNION && mentions(sel.Rarg, c.Ctename) {
+		if w.Recursive && mentions(sel, c.Ctename) {
+			if err := recursiveForm(c.Ctename, sel); err != nil {
+				return err
+			}
 			if err := b.recursive(c, sel, s); err != nil {
 				return err
 			}
@@ -208,6 +223,55 @@ func (b *binder) nameCTE(cte *CTE, c *ast.CommonTableExpr, cols []relCol) error 
 	return nil
 }
 
+// recursiveForm checks that a query that refers to itself is
+// start UNION [ALL] step, where only step does so.
+func recursiveForm(name string, sel *ast.SelectStmt) error {
+	if sel.Op != ast.SETOP_UNION {
+		return sqlstate.New(sqlstate.InvalidRecursion,
+			"recursive query \"%s\" does not have the form non-recursive-term UNION [ALL] recursive-term", name)
+	}
+	if mentions(sel.Larg, name) {
+		return sqlstate.New(sqlstate.InvalidRecursion, "recursive reference to query \"%s\" must not appear within its non-recursive term", name)
+	}
+	what := ""
+	switch {
+	case len(items(sel.SortClause)) > 0:
+		what = "ORDER BY"
+	case sel.LimitOffset != nil:
+		what = "OFFSET"
+	case sel.LimitCount != nil:
+		what = "LIMIT"
+	case len(items(sel.LockingClause)) > 0:
+		what = "FOR UPDATE/SHARE"
+	default:
+		return nil
+	}
+	return sqlstate.New(sqlstate.FeatureNotSupported, "%s in a recursive query is not implemented", what)
+}
+
+// selfReference counts a reference to the working table of a recursive query:
+// it must be the only one, and not in a subquery.
+func (b *binder) selfReference(c *CTE) error {
+	w, ok := b.working[c]
+	switch {
+	case !ok:
+		return nil
+	case b.subLinks > w.subLinks:
+		return sqlstate.New(sqlstate.InvalidRecursion, "recursive reference to query \"%s\" must not appear within a subquery", c.Name)
+	case w.used:
+		return sqlstate.New(sqlstate.InvalidRecursion, "recursive reference to query \"%s\" must not appear more than once", c.Name)
+	}
+	w.used = true
+	return nil
+}
+
+// selfReferences is what is known about the references to a recursive query
+// while its recursive part is bound.
+type selfReferences struct {
+	used     bool
+	subLinks int // how many subqueries are around the recursive part
+}
+
 // recursive binds WITH RECURSIVE name AS (start UNION [ALL] step).
 func (b *binder) recursive(c *ast.CommonTableExpr, sel *ast.SelectStmt, s *scope) error {
 	start, err := b.selectStmt(sel.Larg, s)
@@ -220,6 +284,10 @@ func (b *binder) recursive(c *ast.CommonTableExpr, sel *ast.SelectStmt, s *scope
 		return err
 	}
 	cte.Working = &CTE{Name: c.Ctename, Out: cte.Out}
+	if b.working == nil {
+		b.working = map[*CTE]*selfReferences{}
+	}
+	b.working[cte.Working] = &selfReferences{subLinks: b.subLinks}
 	inner := &scope{parent: s, ctes: map[string]*CTE{c.Ctename: cte.Working}}
 	step, err := b.selectStmt(sel.Rarg, inner)
 	if err != nil {
@@ -262,6 +330,9 @@ func mentions(sel *ast.SelectStmt, name string) bool {
 }
 
 func (b *binder) cteItem(c *CTE, n *ast.RangeVar) (*fromItem, error) {
+	if err := b.selfReference(c); err != nil {
+		return nil, err
+	}
 	scan := &CTEScan{CTE: c}
 	r := &relation{name: n.RelName}
 	for _, id := range c.Out {

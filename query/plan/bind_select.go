@@ -19,11 +19,26 @@ func (b *binder) selectStmt(n *ast.SelectStmt, outer *scope) (rel, error) {
 		return rel{}, sqlstate.New(sqlstate.SyntaxError, "SELECT ... INTO is not allowed here")
 	}
 	s := &scope{parent: outer}
-	if n.WithClause != nil {
-		if err := b.with(n.WithClause, s); err != nil {
-			return rel{}, err
-		}
+	if n.WithClause == nil {
+		return b.selectBody(n, s)
 	}
+	if err := b.with(n.WithClause, s); err != nil {
+		return rel{}, err
+	}
+	r, err := b.selectBody(n, s)
+	if err != nil {
+		return rel{}, err
+	}
+	w := &With{In: r.node}
+	for _, it := range items(n.WithClause.Ctes) {
+		w.CTEs = append(w.CTEs, s.ctes[it.(*ast.CommonTableExpr).Ctename])
+	}
+	r.node = w
+	return r, nil
+}
+
+// selectBody binds what follows WITH.
+func (b *binder) selectBody(n *ast.SelectStmt, s *scope) (rel, error) {
 	for _, l := range items(n.LockingClause) {
 		if err := b.locking(l.(*ast.LockingClause), n); err != nil {
 			return rel{}, err
@@ -171,8 +186,8 @@ func (q *selection) orderBy() error {
 		if err != nil {
 			return err
 		}
-		if len(items(sb.UseOp)) > 0 {
-			return unsupported("ORDER BY USING")
+		if err := checkUsing(sb); err != nil {
+			return err
 		}
 		q.sort = append(q.sort, sortKey(e, sb))
 	}
@@ -438,7 +453,7 @@ func (b *binder) settle(r *rel) {
 				p.Out = append(p.Out, k.id)
 			}
 		}
-		if inner, ok := r.node.(*Project); ok {
+		if inner, ok := projection(r.node); ok {
 			// The usual case: retype the literal where it is.
 			for j, id := range inner.Out {
 				if id == c.id {
@@ -456,7 +471,7 @@ func (b *binder) settle(r *rel) {
 	if p == nil {
 		return
 	}
-	if _, ok := r.node.(*Project); !ok {
+	if _, ok := projection(r.node); !ok {
 		r.node = p
 	}
 }

@@ -13,7 +13,9 @@ func (b *binder) subLink(n *ast.SubLink, s *scope) (Expr, error) {
 	if !ok {
 		return nil, unsupported("this subquery")
 	}
+	b.subLinks++
 	q, err := b.selectStmt(sel, s)
+	b.subLinks--
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +36,10 @@ func (b *binder) subLink(n *ast.SubLink, s *scope) (Expr, error) {
 		return sub, nil
 	case ast.ARRAY_SUBLINK:
 		t := b.columns[q.cols[0].id].Type
+		if t.Elem != nil && !t.IsVector() {
+			sub.Kind, sub.typed = SubArray, ofType(t)
+			return sub, nil
+		}
 		if t.Array == nil {
 			return nil, sqlstate.New(sqlstate.UndefinedObject, "could not find array type for data type %s", t)
 		}

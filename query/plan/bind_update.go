@@ -51,18 +51,18 @@ func (b *binder) target(n *ast.RangeVar, with *ast.WithClause, from *ast.NodeLis
 // update binds UPDATE.
 func (b *binder) update(n *ast.UpdateStmt) (*Statement, error) {
 	s := &scope{}
-	sc, node, r, err := b.target(n.Relation, n.WithClause, n.FromClause, n.WhereClause, s)
+	sc, node, old, err := b.target(n.Relation, n.WithClause, n.FromClause, n.WhereClause, s)
 	if err != nil {
 		return nil, err
 	}
 	t := sc.Table
 	up := &Update{Table: t, Source: node, Old: sc.Out, Handle: sc.Handle}
 	s.clause = "UPDATE"
-	if up.Sets, err = b.sets(t, n.TargetList, s); err != nil {
+	if up.Sets, err = b.sets(t, n.TargetList, old, s); err != nil {
 		return nil, err
 	}
-	newRow, ids := b.rowRelation(t, r.name)
-	newRow.schema = r.schema
+	newRow, ids := b.rowRelation(t, old.name)
+	newRow.schema = old.schema
 	up.Row = ids
 	if up.Checks, err = b.checks(t, up.Row); err != nil {
 		return nil, err
@@ -87,45 +87,64 @@ func (b *binder) delete(n *ast.DeleteStmt) (*Statement, error) {
 	return st, err
 }
 
-// sets binds SET a = 1, (b, c) = (2, 3).
-func (b *binder) sets(t *catalog.Table, list *ast.NodeList, s *scope) ([]Set, error) {
+// sets binds SET a = 1, (b, c) = (2, 3), d[1] = 4. old is the row before.
+func (b *binder) sets(t *catalog.Table, list *ast.NodeList, old *relation, s *scope) ([]Set, error) {
 	var out []Set
-	seen := map[catalog.ColumnNum]bool{}
+	seen := map[catalog.ColumnNum]int{}
 	for _, it := range items(list) {
 		rt := it.(*ast.ResTarget)
 		c, err := columnOf(t, rt.Name)
 		if err != nil {
 			return nil, err
 		}
-		if len(items(rt.Indirection)) > 0 {
-			return nil, unsupported("assignment to an array element or field")
+		steps := items(rt.Indirection)
+		i, again := seen[c.Num]
+		var before Expr
+		if again {
+			before = out[i].Value
+		} else if id, err := pick(old.cols, c.Name); err == nil {
+			before = b.ref(id)
 		}
-		if seen[c.Num] {
+		if _, partial := before.(*Assign); again && (len(steps) == 0 || !partial) {
 			return nil, sqlstate.New(sqlstate.SyntaxError, "multiple assignments to same column \"%s\"", rt.Name)
 		}
-		seen[c.Num] = true
-		e, err := b.setValue(t, c, rt.Val, s)
+		e, err := b.setValue(c, rt.Val, steps, before, s)
 		if err != nil {
 			return nil, err
 		}
+		if again {
+			out[i].Value = e
+			continue
+		}
+		seen[c.Num] = len(out)
 		out = append(out, Set{c.Num, e})
 	}
 	return out, nil
 }
 
-func (b *binder) setValue(t *catalog.Table, c *catalog.Column, n ast.Node, s *scope) (Expr, error) {
+func (b *binder) setValue(c *catalog.Column, n ast.Node, steps []ast.Node, before Expr, s *scope) (Expr, error) {
 	typ, _ := types.ByOID(c.Type)
+	var e Expr
 	if m, ok := n.(*ast.MultiAssignRef); ok {
-		row, ok := m.Source.(*ast.RowExpr)
-		if !ok {
-			return nil, unsupported("a subquery as the source of a multiple-column UPDATE item")
+		switch src := m.Source.(type) {
+		case *ast.RowExpr:
+			if len(items(src.Args)) != m.Ncolumns {
+				return nil, sqlstate.New(sqlstate.SyntaxError, "number of columns does not match number of values")
+			}
+			n = src.Args.Items[m.Colno-1]
+		case *ast.SubLink:
+			var err error
+			if e, err = b.subColumn(src, m.Colno-1, m.Ncolumns, s); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, sqlstate.New(sqlstate.FeatureNotSupported, "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression")
 		}
-		if len(items(row.Args)) != m.Ncolumns {
-			return nil, sqlstate.New(sqlstate.SyntaxError, "number of columns does not match number of values")
-		}
-		n = row.Args.Items[m.Colno-1]
 	}
 	if _, ok := n.(*ast.SetToDefault); ok {
+		if len(steps) > 0 {
+			return nil, sqlstate.New(sqlstate.FeatureNotSupported, "cannot set an array element to DEFAULT")
+		}
 		d, err := b.defaultExpr(c)
 		if err != nil || d != nil {
 			return d, err
@@ -136,9 +155,33 @@ func (b *binder) setValue(t *catalog.Table, c *catalog.Column, n ast.Node, s *sc
 		return nil, sqlstate.New("428C9", "column \"%s\" can only be updated to DEFAULT", c.Name).
 			WithDetail("Column \"%s\" is an identity column defined as GENERATED ALWAYS.", c.Name)
 	}
-	e, err := b.expr(n, s)
+	if e == nil {
+		var err error
+		if e, err = b.expr(n, s); err != nil {
+			return nil, err
+		}
+	}
+	if len(steps) > 0 {
+		return b.assignElement(before, c.Name, typ, c.Typmod, steps, e, s)
+	}
+	return b.assign(e, c.Name, typ, c.Typmod)
+}
+
+// subColumn is one column of a subquery that yields one row, for
+// SET (a, b) = (SELECT …). Each column runs it once.
+func (b *binder) subColumn(n *ast.SubLink, i, want int, s *scope) (Expr, error) {
+	sel, ok := n.Subselect.(*ast.SelectStmt)
+	if !ok || n.SubLinkType != ast.EXPR_SUBLINK {
+		return nil, sqlstate.New(sqlstate.FeatureNotSupported, "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression")
+	}
+	q, err := b.selectStmt(sel, s)
 	if err != nil {
 		return nil, err
 	}
-	return b.assign(e, c.Name, typ, c.Typmod)
+	b.settle(&q)
+	if len(q.cols) != want {
+		return nil, sqlstate.New(sqlstate.SyntaxError, "number of columns does not match number of values")
+	}
+	c := b.columns[q.cols[i].id]
+	return &Subquery{typed: typed{c.Type, c.Typmod}, Kind: SubScalar, Plan: q.node, Out: []ColID{q.cols[i].id}, Correlated: b.correlated(q.node)}, nil
 }

@@ -32,9 +32,12 @@ func (b *binder) cast(e Expr, c *expr.Cast, t *types.Type, mod int32, explicit b
 		if k.Value.IsNull() {
 			return &Const{typed{t, mod}, types.NullDatum}, nil
 		}
-		v, err := c.Eval(b.env.Ctx, k.Value, mod)
-		if err != nil {
-			return nil, err
+		v := k.Value
+		if !c.Binary {
+			var err error
+			if v, err = c.Eval(b.env.Ctx, k.Value, mod); err != nil {
+				return nil, err
+			}
 		}
 		out = &Const{typed{t, types.NoTypmod}, v}
 	}

@@ -100,6 +100,9 @@ type binder struct {
 	params  []*types.Type
 	depth   int
 
+	subLinks int // how many subqueries in expressions are around
+	working  map[*CTE]*selfReferences
+
 	reads       map[catalog.ID]bool
 	readOrder   []catalog.ID
 	allTables   bool

@@ -62,6 +62,8 @@ func (x *explainer) node(n Node) *PlanNode {
 	switch n := n.(type) {
 	case *Project:
 		return x.node(n.In) // EXPLAIN shows no projections
+	case *With:
+		return x.node(n.In)
 	case *Filter:
 		out := x.node(n.In)
 		if out.has("Filter") {

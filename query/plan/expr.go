@@ -181,6 +181,16 @@ type Subscript struct {
 	OfJSON bool
 }
 
+// Assign is Arg, an array, with one element or a slice replaced by Value.
+type Assign struct {
+	typed
+	Arg   Expr
+	Lower []Expr // the index; for slices the lower bound or nil
+	Upper []Expr // slices only
+	Slice bool
+	Value Expr
+}
+
 // InList is Arg [NOT] IN (constants). It is chosen over a chain of OR when the
 // list's values are all constants of one type, so that it can be hashed.
 type InList struct {
@@ -231,6 +241,8 @@ type Subquery struct {
 	// Hashable: Test is plain equality of one column, and the subquery does
 	// not depend on the outer row, so it may be kept as a set.
 	Hashable bool
+	// Exists: a SubAny that was EXISTS, which is never NULL.
+	Exists bool
 	// Correlated: the subquery refers to columns outside itself.
 	Correlated bool
 }
@@ -288,6 +300,8 @@ func children(e Expr) []Expr {
 		return []Expr{e.Arg}
 	case *Subscript:
 		return append(append([]Expr{e.Arg}, e.Lower...), e.Upper...)
+	case *Assign:
+		return append(append([]Expr{e.Arg, e.Value}, e.Lower...), e.Upper...)
 	case *InList:
 		return []Expr{e.Arg}
 	case *AnyAll:

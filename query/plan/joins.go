@@ -322,13 +322,19 @@ func hashKey(c Expr, left, right colSet) (l, r Expr, ok bool) {
 		return nil, nil, false
 	}
 	l, r = e.Args[0], e.Args[1]
-	if l.Type().Kind != r.Type().Kind || l.Type() == types.BPCharType || r.Type() == types.BPCharType || l.Type() == types.RecordType {
+	if !plainTypes(l.Type(), r.Type()) {
 		return nil, nil, false
 	}
 	if uses(l, right) || uses(r, left) {
 		l, r = r, l
 	}
 	return l, r, uses(l, left) && !uses(l, right) && uses(r, right) && !uses(r, left)
+}
+
+// plainTypes reports whether values of two types are equal exactly when they
+// hash equally.
+func plainTypes(l, r *types.Type) bool {
+	return l.Kind == r.Kind && l != types.BPCharType && r != types.BPCharType && l != types.RecordType
 }
 
 // estimate guesses how many rows n yields under conds.

@@ -227,6 +227,13 @@ type CTE struct {
 	UnionAll bool
 }
 
+// With makes its WITH queries anew for each time it is run: they may refer to
+// the row around it, or to the last round of a recursive query.
+type With struct {
+	In   Node
+	CTEs []*CTE
+}
+
 // CTEScan reads a WITH query.
 type CTEScan struct {
 	CTE *CTE
@@ -289,6 +296,9 @@ func (n *Dedup) Cols() []ColID { return n.In.Cols() }
 func (n *SetOp) Cols() []ColID { return n.Out }
 
 // Cols implements Node.
+func (n *With) Cols() []ColID { return n.In.Cols() }
+
+// Cols implements Node.
 func (n *CTEScan) Cols() []ColID { return n.Out }
 
 // Inputs implements Node.
@@ -329,6 +339,9 @@ func (n *Dedup) Inputs() []Node { return []Node{n.In} }
 
 // Inputs implements Node.
 func (n *SetOp) Inputs() []Node { return []Node{n.Left, n.Right} }
+
+// Inputs implements Node.
+func (n *With) Inputs() []Node { return []Node{n.In} }
 
 // Inputs implements Node.
 func (n *CTEScan) Inputs() []Node { return nil }

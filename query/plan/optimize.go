@@ -39,6 +39,7 @@ func (o *optimizer) elsewhere(st *Statement) {
 func (o *optimizer) subqueries(e Expr) {
 	Walk(e, func(x Expr) bool {
 		if s, ok := x.(*Subquery); ok {
+			o.hashExists(s)
 			s.Plan = o.dropSort(o.node(s.Plan, nil))
 		}
 		return true
@@ -61,7 +62,7 @@ func (o *optimizer) node(n Node, conds []Expr) Node {
 		n.In = o.node(n.In, conds)
 		return n
 	case *Dedup:
-		if n.On == nil {
+		if n.On == nil && allCheap(conds) {
 			n.In = o.node(n.In, conds)
 			return n
 		}
@@ -76,6 +77,9 @@ func (o *optimizer) node(n Node, conds []Expr) Node {
 		return o.scan(n, conds)
 	case *VirtualScan:
 		return o.virtual(n, conds)
+	case *With:
+		n.In = o.node(n.In, conds)
+		return n
 	case *CTEScan:
 		o.cte(n.CTE)
 	}
@@ -209,6 +213,15 @@ func cheap(e Expr) bool {
 	return ok
 }
 
+func allCheap(es []Expr) bool {
+	for _, e := range es {
+		if !cheap(e) {
+			return false
+		}
+	}
+	return true
+}
+
 // aggregate pushes conditions on grouping columns below the grouping.
 func (o *optimizer) aggregate(n *Aggregate, conds []Expr) Node {
 	groups := map[ColID]Expr{}
@@ -221,7 +234,7 @@ func (o *optimizer) aggregate(n *Aggregate, conds []Expr) Node {
 	}
 	var below, above []Expr
 	for _, c := range conds {
-		ok := n.Sets == nil && len(n.Groups) > 0
+		ok := n.Sets == nil && len(n.Groups) > 0 && cheap(c)
 		exprRefs(c, func(id ColID) {
 			if made[id] && (groups[id] == nil || !cheap(groups[id])) {
 				ok = false
@@ -261,11 +274,9 @@ func (o *optimizer) setOp(n *SetOp, conds []Expr) Node {
 		}
 		return out
 	}
-	for _, c := range conds {
-		if !cheap(c) {
-			n.Left, n.Right = o.node(n.Left, nil), o.node(n.Right, nil)
-			return o.filter(n, conds)
-		}
+	if !allCheap(conds) {
+		n.Left, n.Right = o.node(n.Left, nil), o.node(n.Right, nil)
+		return o.filter(n, conds)
 	}
 	n.Left, n.Right = o.node(n.Left, into(n.LeftCols)), o.node(n.Right, into(n.RightCols))
 	return n

@@ -56,6 +56,8 @@ func sameNode(a, c Expr) bool {
 		return a.Index == c.(*Field).Index
 	case *Subscript:
 		return a.Slice == c.(*Subscript).Slice
+	case *Assign:
+		return a.Slice == c.(*Assign).Slice
 	case *InList:
 		o := c.(*InList)
 		return a.Not == o.Not && a.HasNull == o.HasNull && slices.EqualFunc(a.Values, o.Values, sameDatum)

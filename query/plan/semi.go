@@ -123,3 +123,80 @@ func (o *optimizer) semiJoin(n Node, s semi) Node {
 	o.method(j, on)
 	return j
 }
+
+// hashExists makes EXISTS (… WHERE a = outer.b) the question whether outer.b is
+// in the set of all a, which is computed once. Where an index finds a, one
+// lookup for each outer row is as good.
+func (o *optimizer) hashExists(sub *Subquery) {
+	if sub.Kind != SubExists || !sub.Correlated {
+		return
+	}
+	n := sub.Plan
+	if p, ok := n.(*Project); ok {
+		n = p.In
+	}
+	f, ok := n.(*Filter)
+	if !ok || o.b.correlated(f.In) {
+		return
+	}
+	conds := conjuncts(f.Cond)
+	if sc, ok := f.In.(*Scan); ok {
+		if a, _ := chooseAccess(sc, conds); a != nil && len(a.Eq) > 0 {
+			return
+		}
+	}
+	made := colSet{}
+	collectMade(f.In, made)
+	var inner, outer, test Expr
+	var rest []Expr
+	for _, c := range conds {
+		l, r, isEq := hashKeySides(c)
+		switch {
+		case isEq && test == nil && only(l, made) && !uses(r, made):
+			inner, outer, test = l, r, c
+		case isEq && test == nil && only(r, made) && !uses(l, made):
+			inner, outer, test = r, l, c
+		case !inside(c, made):
+			return // another condition on the outer row
+		default:
+			rest = append(rest, c)
+		}
+	}
+	if test == nil || !cheap(inner) || !cheap(outer) || !allCheap(rest) {
+		return
+	}
+	p := &Project{In: o.filterOnly(f.In, rest)}
+	id := o.b.project(p, inner, "?column?")
+	eq, err := o.b.opCall("=", &CaseArg{ofType(outer.Type())}, o.b.ref(id))
+	if err != nil || !plainEquality(eq) {
+		return
+	}
+	sub.Kind, sub.Plan, sub.Out = SubAny, p, []ColID{id}
+	sub.Left, sub.Test, sub.Hashable, sub.Correlated, sub.Exists = outer, eq, true, false, true
+}
+
+func (o *optimizer) filterOnly(n Node, conds []Expr) Node {
+	if len(conds) == 0 {
+		return n
+	}
+	return &Filter{In: n, Cond: conjunction(conds)}
+}
+
+// hashKeySides takes left = right apart where equal values hash equally.
+func hashKeySides(c Expr) (l, r Expr, ok bool) {
+	e, isCall := c.(*Call)
+	if !isCall || e.Op != "=" || len(e.Args) != 2 || !plainTypes(e.Args[0].Type(), e.Args[1].Type()) {
+		return nil, nil, false
+	}
+	return e.Args[0], e.Args[1], true
+}
+
+// only reports whether e refers to columns of the set, and to no others.
+func only(e Expr, s colSet) bool { return uses(e, s) && inside(e, s) }
+
+// inside reports whether e refers to no columns but those of the set.
+func inside(e Expr, s colSet) bool {
+	ok := true
+	exprRefs(e, func(id ColID) { ok = ok && s[id] })
+	return ok
+}

@@ -53,6 +53,8 @@ func mapRest(e Expr, f, m func(Expr) Expr) Expr {
 		return &Field{e.typed, m(e.Arg), e.Index}
 	case *Subscript:
 		return &Subscript{e.typed, m(e.Arg), mapAll(e.Lower, m), mapAll(e.Upper, m), e.Slice, e.OfJSON}
+	case *Assign:
+		return &Assign{e.typed, m(e.Arg), mapAll(e.Lower, m), mapAll(e.Upper, m), e.Slice, m(e.Value)}
 	case *InList:
 		c := *e
 		c.Arg = m(e.Arg)
