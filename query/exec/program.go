@@ -2,6 +2,7 @@ package exec
 
 import (
 	"github.com/tidemark-db/tidemark/query/plan"
+	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
@@ -41,6 +42,10 @@ type Sink func(row []types.Datum) error
 // Run runs the statement to its end and returns how many rows it yielded or
 // changed.
 func (p *Program) Run(rt *Runtime, sink Sink) (int64, error) {
+	if n := len(rt.Expr.Params); n < len(p.Statement.Params) {
+		// A statement of a simple query may name parameters that nobody gave.
+		return 0, sqlstate.New(sqlstate.UndefinedParameter, "there is no parameter $%d", n+1)
+	}
 	switch {
 	case p.insert != nil:
 		return p.insert.run(rt, sink)
