@@ -96,6 +96,9 @@ func (db *database) flush(ctx context.Context) {
 			if !idle {
 				// The load is over: what it needed goes back to the system now
 				// rather than whenever the next collection would have been.
+				if err := db.replica.Trim(); err != nil {
+					db.logger.Error("trimming the tables' memory failed", "error", err)
+				}
 				debug.FreeOSMemory()
 				idle = true
 			}

@@ -202,6 +202,17 @@ func (r *Replica) Flush() error {
 	return err
 }
 
+// Trim closes idle iterators. They pin what was in memory when they were made:
+// after a bulk load that is the whole load. It is for when the load is over.
+func (r *Replica) Trim() error {
+	p, err := r.acquire()
+	if err != nil {
+		return err
+	}
+	defer p.store.release()
+	return errors.Join(p.store.points.drain(), p.store.scans.drain())
+}
+
 // Sync implements log.StateMachine. While the replica is halted it makes what
 // was applied durable and returns log.ErrHalted, since the log must record no
 // snapshot beyond that.
