@@ -144,6 +144,15 @@ func (b *binder) columnRef(n *ast.ColumnRef, s *scope) (Expr, error) {
 	return e, nil
 }
 
+// rowOfRelation is t.* where one value is wanted: the whole row.
+func (b *binder) rowOfRelation(n *ast.ColumnRef, s *scope) (Expr, error) {
+	cols, err := b.starColumns(n, s)
+	if err != nil {
+		return nil, at(err, n)
+	}
+	return b.wholeRow(&relation{cols: cols}), nil
+}
+
 // nameRef resolves a dotted name: a column, a whole relation, or a field of
 // a row-valued column.
 func (b *binder) nameRef(parts []string, s *scope) (Expr, error) {

@@ -156,9 +156,6 @@ func (b *binder) lookup(n Name) (*catalog.Table, *syscat.Table, error) {
 		}
 		sc := b.env.Catalog.SchemaByName(schema)
 		if sc == nil {
-			if n.Schema != "" {
-				return nil, nil, sqlstate.New(sqlstate.InvalidSchemaName, "schema \"%s\" does not exist", n.Schema)
-			}
 			continue
 		}
 		id := b.env.Catalog.Relation(catalog.Name{Schema: sc.ID, Name: n.Name})

@@ -128,10 +128,10 @@ func (b *binder) setValue(c *catalog.Column, n ast.Node, steps []ast.Node, befor
 	if m, ok := n.(*ast.MultiAssignRef); ok {
 		switch src := m.Source.(type) {
 		case *ast.RowExpr:
-			if len(items(src.Args)) != m.Ncolumns {
-				return nil, sqlstate.New(sqlstate.SyntaxError, "number of columns does not match number of values")
+			var err error
+			if n, e, err = b.rowColumn(src, m, s); err != nil {
+				return nil, err
 			}
-			n = src.Args.Items[m.Colno-1]
 		case *ast.SubLink:
 			var err error
 			if e, err = b.subColumn(src, m.Colno-1, m.Ncolumns, s); err != nil {
@@ -165,6 +165,30 @@ func (b *binder) setValue(c *catalog.Column, n ast.Node, steps []ast.Node, befor
 		return b.assignElement(before, c.Name, typ, c.Typmod, steps, e, s)
 	}
 	return b.assign(e, c.Name, typ, c.Typmod)
+}
+
+// rowColumn is one column of ROW(…) in SET (a, b) = ROW(…): as it was written,
+// because it may be DEFAULT, or as an expression where a star was written.
+func (b *binder) rowColumn(src *ast.RowExpr, m *ast.MultiAssignRef, s *scope) (ast.Node, Expr, error) {
+	list := items(src.Args)
+	for _, it := range list {
+		ref, ok := it.(*ast.ColumnRef)
+		if !ok || !isStar(ref) {
+			continue
+		}
+		row, err := b.rowOf(list, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		if fields := row.(*RowExpr).Fields; len(fields) == m.Ncolumns {
+			return nil, fields[m.Colno-1], nil
+		}
+		list = nil
+	}
+	if len(list) != m.Ncolumns {
+		return nil, nil, sqlstate.New(sqlstate.SyntaxError, "number of columns does not match number of values")
+	}
+	return list[m.Colno-1], nil, nil
 }
 
 // subColumn is one column of a subquery that yields one row, for

@@ -109,7 +109,11 @@ func (b *binder) literal(text string, t *types.Type, mod int32, ctx expr.CastCon
 		}
 		return &Cast{typed: ofType(t), Arg: &Const{ofType(types.TextType), types.String(text)}, Cast: c, Explicit: true}, nil
 	}
-	d, err := t.Parse(b.env.Ctx.Format, text, types.NoTypmod)
+	read := int32(types.NoTypmod)
+	if t.Kind == types.KindInterval {
+		read = mod // INTERVAL '1' YEAR: the modifier says what the number counts
+	}
+	d, err := t.Parse(b.env.Ctx.Format, text, read)
 	if err != nil {
 		return nil, err
 	}
