@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 
+	"github.com/tidemark-db/tidemark/query/exec"
 	"github.com/tidemark-db/tidemark/query/parser"
 	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
@@ -78,6 +79,9 @@ func (s *Session) script(ctx context.Context, cmds []plan.Command, w ResultWrite
 		}
 	}
 	for i, c := range cmds {
+		if ctx.Err() != nil {
+			return exec.Canceled(ctx)
+		}
 		if s.tx == nil && len(cmds) > 1 && i < len(cmds)-1 && opensImplicit(c) {
 			if err := s.begin(false, plan.TransactionModes{}); err != nil {
 				return err

@@ -57,8 +57,11 @@ func Parse(sql string) ([]Statement, error) {
 		defer bigStatement.Unlock()
 	}
 	out := make([]Statement, 0, len(pieces))
+	counted, chars := 0, 0 // counted bytes are chars characters
 	for _, p := range pieces {
-		st, err := parseOne(sql, p)
+		chars += utf8.RuneCountInString(sql[counted:p.start])
+		counted = p.start
+		st, err := parseOne(sql, p, chars)
 		if err != nil {
 			return nil, err
 		}
@@ -67,12 +70,10 @@ func Parse(sql string) ([]Statement, error) {
 	return out, nil
 }
 
-func parseOne(sql string, p piece) (Statement, error) {
+// parseOne parses the piece p of sql, which begins offset characters into it.
+func parseOne(sql string, p piece, offset int) (Statement, error) {
 	text := sql[p.start:p.end]
-	st := Statement{Text: strings.TrimSpace(text)}
-	if p.start > 0 {
-		st.Offset = utf8.RuneCountInString(sql[:p.start])
-	}
+	st := Statement{Text: strings.TrimSpace(text), Offset: offset}
 	wait, err := parseWait(text)
 	if err != nil {
 		return st, sqlstate.As(err).WithPosition(st.Offset + 1)
