@@ -145,7 +145,7 @@ func (b *binder) alterAction(c *ast.AlterTableCmd) (AlterAction, error) {
 		d := c.Def.(*ast.ColumnDef)
 		t, mod, err := typeName(d.TypeName)
 		if err != nil {
-			return nil, err
+			return nil, b.atName(err, names(d.TypeName.Names)...)
 		}
 		act := &AlterType{Column: c.Name, Type: t, Typmod: mod}
 		if d.RawDefault != nil {

@@ -52,7 +52,7 @@ func (b *binder) call(n *ast.FuncCall, s *scope) (Expr, error) {
 	}
 	e, err := b.funcCallVariadic(name, args, n.FuncVariadic)
 	if err != nil {
-		return nil, at(err, n)
+		return nil, b.atCall(err, names(n.Funcname)...)
 	}
 	if c, ok := e.(*Call); ok && c.Func.Set != nil && !s.setsAllowed() {
 		return nil, sqlstate.New(sqlstate.FeatureNotSupported, "set-returning functions are not allowed in %s", s.place())

@@ -162,7 +162,7 @@ func (b *binder) columnSpec(d *ast.ColumnDef) (ColumnSpec, []IndexSpec, error) {
 	} else {
 		t, mod, err := typeName(d.TypeName)
 		if err != nil {
-			return c, nil, err
+			return c, nil, b.atName(err, names(d.TypeName.Names)...)
 		}
 		if t.Pseudo || t == types.UnknownType {
 			return c, nil, sqlstate.New(sqlstate.InvalidTableDefinition, "column \"%s\" has pseudo-type %s", c.Name, t)

@@ -12,12 +12,20 @@ import (
 func (b *binder) writable(n *ast.RangeVar) (*catalog.Table, error) {
 	t, v, err := b.lookup(Name{n.SchemaName, n.RelName})
 	if err != nil {
-		return nil, at(err, n)
+		return nil, b.atName(err, rangeParts(n)...)
 	}
 	if v != nil {
 		return nil, sqlstate.New(sqlstate.InsufficientPrivilege, "permission denied: \"%s\" is a system catalog", v.Name)
 	}
 	return t, nil
+}
+
+// rangeParts are the parts of a relation's name as it is written.
+func rangeParts(n *ast.RangeVar) []string {
+	if n.SchemaName != "" {
+		return []string{n.SchemaName, n.RelName}
+	}
+	return []string{n.RelName}
 }
 
 // live lists the columns of a table that are not dropped.
@@ -65,7 +73,7 @@ func (b *binder) insert(n *ast.InsertStmt) (*Statement, error) {
 		}
 	}
 	ins := &Insert{Table: t}
-	cols, err := insertTargets(t, n.Cols)
+	cols, err := b.insertTargets(t, n.Cols)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +101,7 @@ func (b *binder) insert(n *ast.InsertStmt) (*Statement, error) {
 }
 
 // insertTargets are the columns that values are given for.
-func insertTargets(t *catalog.Table, list *ast.NodeList) ([]*catalog.Column, error) {
+func (b *binder) insertTargets(t *catalog.Table, list *ast.NodeList) ([]*catalog.Column, error) {
 	if len(items(list)) == 0 {
 		return live(t), nil
 	}
@@ -109,7 +117,7 @@ func insertTargets(t *catalog.Table, list *ast.NodeList) ([]*catalog.Column, err
 		}
 		c, err := columnOf(t, rt.Name)
 		if err != nil {
-			return nil, err
+			return nil, b.atName(err, rt.Name)
 		}
 		if seen[c.Num] {
 			return nil, sqlstate.New(sqlstate.DuplicateColumn, "column \"%s\" specified more than once", rt.Name)

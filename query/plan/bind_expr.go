@@ -131,12 +131,15 @@ func (b *binder) columnRef(n *ast.ColumnRef, s *scope) (Expr, error) {
 		}
 		parts = append(parts, str.SVal)
 	}
+	if isStar(n) && len(rest) == 1 && len(parts) > 0 {
+		return b.rowOfRelation(n, s)
+	}
 	e, err := b.nameRef(parts, s)
 	if err != nil {
 		if oid := s.tableOID(parts); oid != 0 {
 			return &Const{ofType(types.OIDType), types.Int(int64(oid))}, nil
 		}
-		return nil, at(err, n)
+		return nil, b.atName(err, parts...)
 	}
 	if len(rest) > 0 {
 		return b.indirect(e, rest, s)
@@ -148,7 +151,7 @@ func (b *binder) columnRef(n *ast.ColumnRef, s *scope) (Expr, error) {
 func (b *binder) rowOfRelation(n *ast.ColumnRef, s *scope) (Expr, error) {
 	cols, err := b.starColumns(n, s)
 	if err != nil {
-		return nil, at(err, n)
+		return nil, b.atName(err, names(n.Fields)...)
 	}
 	return b.wholeRow(&relation{cols: cols}), nil
 }
@@ -237,7 +240,7 @@ func (b *binder) toBoolean(e Expr, what string) (Expr, error) {
 func (b *binder) typeCast(n *ast.TypeCast, s *scope) (Expr, error) {
 	t, mod, err := typeName(n.TypeName)
 	if err != nil {
-		return nil, at(err, n)
+		return nil, b.atName(err, names(n.TypeName.Names)...)
 	}
 	if arr, ok := n.Arg.(*ast.ArrayExpr); ok && t.Elem != nil {
 		return b.typedArray(arr, t, mod, s)
@@ -246,8 +249,7 @@ func (b *binder) typeCast(n *ast.TypeCast, s *scope) (Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := b.coerce(e, t, mod, expr.Explicit)
-	return out, at(err, n)
+	return b.coerce(e, t, mod, expr.Explicit)
 }
 
 func (b *binder) nullTest(n *ast.NullTest, s *scope) (Expr, error) {

@@ -52,7 +52,7 @@ func (b *binder) fromItem(n ast.Node, s *scope) (*fromItem, error) {
 	switch n := n.(type) {
 	case *ast.RangeVar:
 		it, err := b.rangeVar(n, s)
-		return it, at(err, n)
+		return it, b.atName(err, rangeParts(n)...)
 	case *ast.RangeSubselect:
 		return b.rangeSubselect(n, s)
 	case *ast.RangeFunction:

@@ -3,6 +3,7 @@ package plan
 import (
 	"github.com/multigres/multigres/go/common/parser/ast"
 
+	"github.com/tidemark-db/tidemark/query/parser"
 	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
@@ -222,8 +223,9 @@ func (q *selection) aggregate(c *aggCollector) error {
 		q.on[i] = mapExpr(q.on[i], up)
 	}
 	if bad != nil {
-		return sqlstate.New(sqlstate.GroupingError,
+		err := sqlstate.New(sqlstate.GroupingError,
 			"column \"%s\" must appear in the GROUP BY clause or be used in an aggregate function", q.qualified(bad))
+		return b.at(err, func(sql string) int { return parser.FindField(sql, bad.Name) })
 	}
 	q.in = agg
 	return nil

@@ -4,6 +4,7 @@ import (
 	"github.com/multigres/multigres/go/common/parser/ast"
 
 	"github.com/tidemark-db/tidemark/query/expr"
+	"github.com/tidemark-db/tidemark/query/parser"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
@@ -96,7 +97,7 @@ func (b *binder) opCall(op string, left, right Expr) (Expr, error) {
 	}
 	r, err := expr.ResolveOperator(op, lt, right.Type())
 	if err != nil {
-		return nil, err
+		return nil, b.at(err, func(sql string) int { return parser.FindOperator(sql, op) })
 	}
 	e, err := b.resolved(r, args)
 	if err != nil {

@@ -95,7 +95,7 @@ func (b *binder) sets(t *catalog.Table, list *ast.NodeList, old *relation, s *sc
 		rt := it.(*ast.ResTarget)
 		c, err := columnOf(t, rt.Name)
 		if err != nil {
-			return nil, err
+			return nil, b.atName(err, rt.Name)
 		}
 		steps := items(rt.Indirection)
 		i, again := seen[c.Num]

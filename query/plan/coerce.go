@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/tidemark-db/tidemark/query/expr"
+	"github.com/tidemark-db/tidemark/query/parser"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
@@ -115,7 +116,7 @@ func (b *binder) literal(text string, t *types.Type, mod int32, ctx expr.CastCon
 	}
 	d, err := t.Parse(b.env.Ctx.Format, text, read)
 	if err != nil {
-		return nil, err
+		return nil, b.at(err, func(sql string) int { return parser.FindLiteral(sql, text) })
 	}
 	return b.fit(&Const{ofType(t), d}, mod, ctx == expr.Explicit), nil
 }

@@ -99,6 +99,7 @@ type binder struct {
 	columns []Column
 	params  []*types.Type
 	depth   int
+	text    string // the statement's, for the positions of errors
 
 	subLinks int // how many subqueries in expressions are around
 	working  map[*CTE]*selfReferences
@@ -116,7 +117,7 @@ type binder struct {
 // Bind resolves the statement against env and optimizes it. Errors are
 // *sqlstate.Error.
 func (q *Query) Bind(env Env) (st *Statement, err error) {
-	b := &binder{env: env, columns: make([]Column, 1), reads: map[catalog.ID]bool{}}
+	b := &binder{env: env, text: q.text, columns: make([]Column, 1), reads: map[catalog.ID]bool{}}
 	b.params = append(b.params, env.Params...)
 	defer func() {
 		if err != nil {
@@ -218,17 +219,26 @@ func unsupported(format string, args ...any) *sqlstate.Error {
 	return sqlstate.New(sqlstate.FeatureNotSupported, format+" is not supported", args...)
 }
 
-// at sets an error's position from a node's byte location, which is used as
-// a count of characters of the statement's own text when the two agree.
-func at(err error, n ast.Node) error {
-	if err == nil || n == nil || n.Location() < 0 {
-		return err
+// at gives an error without a position the one that find finds in the
+// statement's text.
+func (b *binder) at(err error, find func(sql string) int) error {
+	if err == nil {
+		return nil
 	}
 	e := sqlstate.As(err)
-	if e.Position == 0 && n.Location() > 0 {
-		c := *e
-		c.Position = n.Location() + 1
-		return &c
+	if e.Position != 0 {
+		return err
 	}
-	return err
+	c := *e
+	c.Position = find(b.text)
+	return &c
+}
+
+// atName points to a dotted name, atCall to a function's.
+func (b *binder) atName(err error, parts ...string) error {
+	return b.at(err, func(sql string) int { return parser.FindName(sql, parts, false) })
+}
+
+func (b *binder) atCall(err error, parts ...string) error {
+	return b.at(err, func(sql string) int { return parser.FindName(sql, parts, true) })
 }

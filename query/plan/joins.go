@@ -337,12 +337,20 @@ func plainTypes(l, r *types.Type) bool {
 	return l.Kind == r.Kind && l != types.BPCharType && r != types.BPCharType && l != types.RecordType
 }
 
+// bounded reports whether an access path leaves out any rows.
+func (a *Access) bounded() bool { return len(a.Eq) > 0 || a.Lo != nil || a.Hi != nil }
+
 // estimate guesses how many rows n yields under conds.
 func (o *optimizer) estimate(n Node, conds []Expr) float64 {
 	switch n := n.(type) {
 	case *Scan:
 		rows := rowsTable
-		if a, rest := chooseAccess(n, conds); a != nil && (len(a.Eq) > 0 || a.Lo != nil || a.Hi != nil) {
+		a, rest := chooseAccess(n, conds)
+		if n.Access != nil && n.Access.bounded() { // its conditions are in it already
+			a = n.Access
+			rest = append(rest, conjuncts(n.Filter)...)
+		}
+		if a != nil && a.bounded() {
 			switch {
 			case a.Unique:
 				rows = 1
