@@ -1,0 +1,99 @@
+package tests
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestAcknowledgedIsSynced counts: whatever is acknowledged has been preceded by
+// an fsync of the Raft log that came after it was sent.
+func TestAcknowledgedIsSynced(t *testing.T) {
+	n := startNode(t, t.TempDir())
+	c := newClient(t, n.SQLAddr())
+	c.exec("CREATE TABLE t (w int, n int)")
+	for i := range 200 {
+		before := n.LogSyncs()
+		switch i % 3 {
+		case 0:
+			require.NoError(t, write(t, c, 1, i))
+		case 1:
+			c.exec(fmt.Sprintf("INSERT INTO t VALUES (1, %d)", i))
+		case 2:
+			c.exec("BEGIN", fmt.Sprintf("INSERT INTO t VALUES (1, %d)", i))
+			before = n.LogSyncs()
+			c.exec("COMMIT")
+		}
+		require.Greater(t, n.LogSyncs(), before, "write %d was acknowledged without an fsync", i)
+	}
+	before := n.LogSyncs()
+	for range 200 {
+		c.exec("SELECT count(*) FROM t")
+	}
+	require.Less(t, n.LogSyncs()-before, uint64(20), "reads sync nothing")
+}
+
+// TestStraceSeesTheSync watches the system calls of the real program: between
+// the arrival of a statement and the answer to it there is an fsync.
+func TestStraceSeesTheSync(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("strace is not installed; the counter of TestAcknowledgedIsSynced says the same")
+	}
+	p := startProcess(t, t.TempDir())
+	c := newClient(t, p.addr)
+	c.exec("CREATE TABLE t (w int, n int)")
+	trace := filepath.Join(t.TempDir(), "trace")
+	cmd := exec.Command("strace", "-f", "-qq", "-s", "64", "-e", "trace=fsync,fdatasync,sync_file_range,read,write", "-o", trace, "-p", strconv.Itoa(p.cmd.Process.Pid))
+	stderr := &lockedBuffer{}
+	cmd.Stderr = stderr
+	require.NoError(t, cmd.Start())
+	stop := func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Signal(os.Interrupt) // it may have ended
+			_ = cmd.Wait()
+		}
+	}
+	t.Cleanup(stop)
+	attached := func() bool {
+		c.exec("SELECT 'probe'")
+		b, err := os.ReadFile(trace)
+		return err == nil && strings.Contains(string(b), "probe")
+	}
+	for i := 0; !attached(); i++ {
+		if i > 2000 || cmd.ProcessState != nil {
+			stop()
+			t.Skipf("strace cannot attach here: %s", stderr)
+		}
+	}
+	const writes = 20
+	for i := range writes {
+		c.exec(fmt.Sprintf("INSERT INTO t VALUES (1, %d) /* traced */", i))
+	}
+	stop()
+	b, err := os.ReadFile(trace)
+	require.NoError(t, err)
+	arrived, answered := regexp.MustCompile(`read.*INSERT INTO t|resumed>.*INSERT INTO t`), regexp.MustCompile(`write\(\d+, "[^"]*INSERT 0 1`)
+	synced := regexp.MustCompile(`(fsync|fdatasync|sync_file_range)(\(\d+.*| resumed>.*)= 0`)
+	waiting, syncs, seen := false, 0, 0
+	for line := range strings.Lines(string(b)) {
+		switch {
+		case arrived.MatchString(line):
+			waiting, syncs = true, 0
+		case synced.MatchString(line):
+			syncs++
+		case answered.MatchString(line) && waiting:
+			require.Positive(t, syncs, "answered without an fsync: %s", line)
+			waiting = false
+			seen++
+		}
+	}
+	t.Logf("%d of %d answers seen in the trace, each behind an fsync", seen, writes)
+	require.Greater(t, seen, writes/2)
+}
