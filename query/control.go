@@ -113,6 +113,9 @@ func (s *Session) beginBlock(c *plan.Begin, w ResultWriter) error {
 			return err
 		}
 	}
+	if c.Start {
+		return w.CommandComplete("START TRANSACTION")
+	}
 	return w.CommandComplete("BEGIN")
 }
 
@@ -227,9 +230,9 @@ func (s *Session) setVariable(c *plan.SetVariable, w ResultWriter) error {
 			return err
 		}
 	case name == "timezone" && (strings.EqualFold(value, "local") || strings.EqualFold(value, "default")):
-		c = &plan.SetVariable{Name: c.Name, Default: true, Local: c.Local}
+		c = &plan.SetVariable{Name: c.Name, Default: true, Local: c.Local, Reset: c.Reset}
 	case name == "session_authorization" || name == "role":
-		return s.setRole(name, value, c.Default, w)
+		return s.setRole(c, name, value, w)
 	}
 	if c.Local && (s.tx == nil || !s.tx.explicit) {
 		n := sqlstate.New(sqlstate.NoActiveSQLTransaction, "SET LOCAL can only be used in transaction blocks")
@@ -242,7 +245,7 @@ func (s *Session) setVariable(c *plan.SetVariable, w ResultWriter) error {
 	if err := s.set(w, c.Name, value, c.Local, c.Default); err != nil {
 		return err
 	}
-	if c.Default && len(c.Values) == 0 && !c.Local {
+	if c.Reset {
 		tag = "RESET"
 	}
 	return w.CommandComplete(tag)
@@ -250,8 +253,11 @@ func (s *Session) setVariable(c *plan.SetVariable, w ResultWriter) error {
 
 // setRole accepts the role one has; changing it needs roles, which are not there
 // yet.
-func (s *Session) setRole(name, value string, reset bool, w ResultWriter) error {
-	if reset || value == s.start.User || strings.EqualFold(value, "none") || strings.EqualFold(value, "default") {
+func (s *Session) setRole(c *plan.SetVariable, name, value string, w ResultWriter) error {
+	if c.Reset {
+		return w.CommandComplete("RESET")
+	}
+	if c.Default || value == s.start.User || strings.EqualFold(value, "none") || strings.EqualFold(value, "default") {
 		return w.CommandComplete("SET")
 	}
 	return sqlstate.New(sqlstate.FeatureNotSupported, "SET %s is not supported", strings.ToUpper(strings.ReplaceAll(name, "_", " ")))

@@ -93,6 +93,12 @@ func applySpec(q *catalog.Sequence, s *plan.SequenceSpec, t *types.Type) error {
 	if s.Max != nil {
 		q.Max = *s.Max
 	}
+	if low, _ := bounds(t, -1); q.Min < low {
+		return sqlstate.New(sqlstate.InvalidParameterValue, "MINVALUE (%d) is out of range for sequence data type %s", q.Min, t)
+	}
+	if _, high := bounds(t, 1); q.Max > high {
+		return sqlstate.New(sqlstate.InvalidParameterValue, "MAXVALUE (%d) is out of range for sequence data type %s", q.Max, t)
+	}
 	if q.Min >= q.Max {
 		return sqlstate.New(sqlstate.InvalidParameterValue, "MINVALUE (%d) must be less than MAXVALUE (%d)", q.Min, q.Max)
 	}
@@ -165,13 +171,17 @@ func (d *ddl) alterSequence(s *plan.AlterSequence) error {
 	q := *old
 	t, _ := types.ByOID(q.Type)
 	if s.Spec.Type != nil {
+		// Bounds that were the old type's become the new type's; others stay.
+		oldMin, _ := bounds(t, -1)
+		_, oldMax := bounds(t, 1)
 		t = s.Spec.Type
 		q.Type = t.OID
-		lo, hi := bounds(t, 1)
-		if q.Increment < 0 {
-			lo, hi = bounds(t, -1)
+		if q.Min == oldMin {
+			q.Min, _ = bounds(t, -1)
 		}
-		q.Min, q.Max = max(q.Min, lo), min(q.Max, hi)
+		if q.Max == oldMax {
+			_, q.Max = bounds(t, 1)
+		}
 	}
 	if err := applySpec(&q, &s.Spec, t); err != nil {
 		return err

@@ -385,7 +385,7 @@ func (b *binder) rowOf(ns []ast.Node, s *scope) (Expr, error) {
 			}
 			for _, c := range cols {
 				row.Fields = append(row.Fields, b.ref(c.id))
-				row.Names = append(row.Names, c.name)
+				row.Names = append(row.Names, "f"+strconv.Itoa(len(row.Fields)))
 			}
 			continue
 		}

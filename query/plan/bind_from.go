@@ -306,9 +306,6 @@ func (b *binder) addFunction(fs *FuncScan, r *relation, e Expr, name string, a *
 	}
 	for i, t := range outs {
 		colName := c.Func.OutNames[i]
-		if len(outs) == 1 && a != nil {
-			colName = a.AliasName
-		}
 		id := b.newColumn(Column{Name: colName, Type: t, Typmod: types.NoTypmod})
 		fs.Out, r.cols = append(fs.Out, id), append(r.cols, relCol{colName, id})
 	}

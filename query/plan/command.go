@@ -103,7 +103,7 @@ func transaction(n *ast.TransactionStmt) (Command, error) {
 	switch n.Kind {
 	case ast.TRANS_STMT_BEGIN, ast.TRANS_STMT_START:
 		modes, err := transactionModes(n.Options)
-		return &Begin{modes}, err
+		return &Begin{modes, n.Kind == ast.TRANS_STMT_START}, err
 	case ast.TRANS_STMT_COMMIT:
 		return &Commit{n.Chain}, nil
 	case ast.TRANS_STMT_ROLLBACK:
@@ -148,7 +148,7 @@ func setVariable(n *ast.VariableSetStmt) (Command, error) {
 	case ast.VAR_RESET_ALL:
 		return &ResetAll{}, nil
 	case ast.VAR_RESET, ast.VAR_SET_DEFAULT:
-		return &SetVariable{Name: n.Name, Default: true, Local: n.IsLocal}, nil
+		return &SetVariable{Name: n.Name, Default: true, Local: n.IsLocal, Reset: n.Kind == ast.VAR_RESET}, nil
 	case ast.VAR_SET_CURRENT:
 		return nil, unsupported("SET ... FROM CURRENT")
 	}

@@ -374,7 +374,10 @@ type Command interface{ command() }
 // The commands a session handles itself.
 type (
 	// Begin is BEGIN or START TRANSACTION.
-	Begin struct{ Modes TransactionModes }
+	Begin struct {
+		Modes TransactionModes
+		Start bool // it was written START TRANSACTION
+	}
 	// Commit is COMMIT or END.
 	Commit struct{ Chain bool }
 	// Rollback is ROLLBACK or ABORT.
@@ -398,6 +401,7 @@ type (
 		Values  []string
 		Local   bool
 		Default bool
+		Reset   bool // it was written RESET
 	}
 	// ResetAll is RESET ALL.
 	ResetAll struct{}
