@@ -255,11 +255,7 @@ func (b *binder) rangeFunction(n *ast.RangeFunction, s *scope) (*fromItem, error
 	fs := &FuncScan{Ordinality: n.Ordinality}
 	r := &relation{}
 	inner := &scope{parent: s, clause: "functions in FROM", srf: true}
-	for _, f := range items(n.Functions) {
-		fn := f
-		if l, ok := f.(*ast.NodeList); ok && len(l.Items) > 0 {
-			fn = l.Items[0]
-		}
+	for _, fn := range functionsOf(n) {
 		e, err := b.expr(fn, inner)
 		if err != nil {
 			return nil, err
@@ -280,6 +276,35 @@ func (b *binder) rangeFunction(n *ast.RangeFunction, s *scope) (*fromItem, error
 		}
 	}
 	return &fromItem{node: fs, rels: []*relation{r}, star: r.cols}, nil
+}
+
+// functionsOf lists the calls of a FROM item: unnest(a, b) is ROWS FROM
+// (unnest(a), unnest(b)).
+func functionsOf(n *ast.RangeFunction) []ast.Node {
+	var out []ast.Node
+	for _, f := range items(n.Functions) {
+		if l, ok := f.(*ast.NodeList); ok && len(l.Items) > 0 {
+			f = l.Items[0]
+		}
+		call, ok := f.(*ast.FuncCall)
+		if name, _ := lastName(callName(call, ok)); name != "unnest" || len(items(call.Args)) < 2 {
+			out = append(out, f)
+			continue
+		}
+		for _, a := range call.Args.Items {
+			one := *call
+			one.Args = ast.NewNodeList(a)
+			out = append(out, &one)
+		}
+	}
+	return out
+}
+
+func callName(c *ast.FuncCall, ok bool) *ast.NodeList {
+	if !ok {
+		return nil
+	}
+	return c.Funcname
 }
 
 // addFunction adds the columns of one function. A function that yields one
