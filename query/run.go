@@ -139,7 +139,7 @@ func (s *Session) single(ctx context.Context, sts []*statement, w ResultWriter) 
 // answer sends the outcome of a single-shot entry.
 func (s *Session) answer(sts []*statement, res *log.Result, w ResultWriter) error {
 	if res.Err != nil {
-		return sm.ErrorOf(res.Err)
+		return placed(sm.ErrorOf(res.Err), sts)
 	}
 	for i := range res.Statements {
 		describe := i < len(sts) && sts[i].describe
@@ -148,6 +148,20 @@ func (s *Session) answer(sts []*statement, res *log.Result, w ResultWriter) erro
 		}
 	}
 	return s.committed(w, res)
+}
+
+// placed moves the position of an error in apply, which counts from the beginning
+// of a statement, to where that stands in the query string. Which of several
+// statements has failed is not recorded; then there is no position.
+func placed(e *sqlstate.Error, sts []*statement) error {
+	switch {
+	case e.Position == 0:
+	case len(sts) == 1:
+		e.Position += sts[0].query.Offset()
+	case len(sts) > 1:
+		e.Position = 0
+	}
+	return e
 }
 
 // sendOutcome sends what one statement answered in apply.

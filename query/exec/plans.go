@@ -61,10 +61,10 @@ func (p *Plans) Query(text string) (*plan.Query, error) {
 	return q, nil
 }
 
-// Remember keeps a query that has been parsed elsewhere.
+// Remember keeps a query that has been parsed elsewhere, for apply.
 func (p *Plans) Remember(text string, q *plan.Query) {
 	if len(text) <= maxCachedText {
-		p.queries.Add(text, q)
+		p.queries.Add(text, q.Alone())
 	}
 }
 

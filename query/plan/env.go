@@ -54,6 +54,15 @@ func (q *Query) Text() string { return q.text }
 // Offset is where Text begins in the query string it came from, in characters.
 func (q *Query) Offset() int { return q.offset }
 
+// Alone returns the query as if it were all of its query string. An entry of the
+// log carries no more than its text, so errors in apply must not know where else
+// it stood: that differs between the node that proposed it and the others.
+func (q *Query) Alone() *Query {
+	alone := *q
+	alone.offset = 0
+	return &alone
+}
+
 // Select reports whether the statement is a SELECT, VALUES or TABLE, which
 // changes nothing unless it calls a function that does.
 func (q *Query) Select() bool { _, ok := q.node.(*ast.SelectStmt); return ok && !intoTable(q.node) }

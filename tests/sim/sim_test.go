@@ -108,7 +108,11 @@ func simulate(seed uint64) (*counts, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.run(); err != nil {
+	err = w.run()
+	if w.failure != nil {
+		err = w.failure // the first of all, and not what came of it
+	}
+	if err != nil {
 		return nil, fmt.Errorf("seed %d (rerun it with -sim.seed=%[1]d -sim.commands=1): after %d entries: %w", seed, w.cluster.Len(), err)
 	}
 	return &w.count, nil

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ type world struct {
 	now     int64 // the clock in microseconds
 
 	positions map[log.Index]sm.Position // by the first replica that came there
+	answers   map[log.Index][]byte      // likewise
 	failure   error                     // the first thing that went wrong on a replica
 
 	bank      state // what the modelled tables hold at the end of the log
@@ -122,6 +124,11 @@ func (m *machine) Apply(entries []log.Committed) ([][]byte, error) {
 		if err := m.Halted(); err != nil {
 			return answers, m.w.fail(fmt.Errorf("halted: %w", err))
 		}
+		for i, answer := range out {
+			if err := m.w.compare(&entries[i], answer); err != nil {
+				return answers, err
+			}
+		}
 		if err := m.w.observe(m.Position(), entries[step-1].Index); err != nil {
 			return answers, err
 		}
@@ -148,6 +155,38 @@ func (w *world) observe(p sm.Position, at log.Index) error {
 	return nil
 }
 
+// compare compares the answer to an entry with what another replica answered.
+func (w *world) compare(c *log.Committed, answer []byte) error {
+	have, ok := w.answers[c.Index]
+	if !ok {
+		w.answers[c.Index] = answer
+		return nil
+	}
+	if bytes.Equal(have, answer) {
+		return nil
+	}
+	e, err := log.DecodeEntry(c.Data)
+	if err != nil {
+		return w.fail(err)
+	}
+	return w.fail(fmt.Errorf("replicas answer entry %d differently:\n%.3000s\n  %s\n  %s", c.Index, texts(e), resultText(have), resultText(answer)))
+}
+
+func resultText(answer []byte) string {
+	r, err := log.DecodeResult(answer)
+	if err != nil {
+		return err.Error()
+	}
+	s := fmt.Sprintf("at %s", r.Offset)
+	if r.Err != nil {
+		s += fmt.Sprintf(" %v", r.Err.Fields)
+	}
+	for i := range r.Statements {
+		s += fmt.Sprintf(" [%s, %d rows %.500q]", r.Statements[i].Tag, len(r.Statements[i].Rows), r.Statements[i].Rows)
+	}
+	return s
+}
+
 // fail keeps the first failure of the world.
 func (w *world) fail(err error) error {
 	if w.failure == nil {
@@ -164,6 +203,7 @@ func newWorld(seed uint64) (*world, error) {
 		// Some day in 2026.
 		now:       int64(26*365*24) * int64(time.Hour/time.Microsecond),
 		positions: map[log.Index]sm.Position{},
+		answers:   map[log.Index][]byte{},
 		cluster:   memlog.New(memlog.Options{Seed: seed, MaxBatch: maxBatch, Gaps: true}),
 		bank:      newState(),
 	}
