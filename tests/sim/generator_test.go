@@ -249,8 +249,8 @@ func (g *generator) ddl() string {
 	t, cols := g.table()
 	col := fmt.Sprintf("c%d", g.rnd.IntN(6))
 	rest := cols // usually without id, which everything else likes to use
-	if len(rest) > 1 && g.rnd.IntN(10) > 0 {
-		rest = rest[1:]
+	if len(rest) > 0 && g.rnd.IntN(30) > 0 {
+		rest = append([]catalog.Column{{Name: "c0"}}, rest[1:]...)
 	}
 	kind := g.pick("int", "bigint", "text", "numeric(12,2)", "boolean", "date", "timestamptz", "uuid", "jsonb", "int[]", "float8", "bytea")
 	switch g.rnd.IntN(16) {
