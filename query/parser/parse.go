@@ -82,7 +82,14 @@ func parseOne(sql string, p piece, offset int) (Statement, error) {
 		st.Wait = wait
 		return st, nil
 	}
-	trees, err := multigres.ParseSQL(text)
+	plain, err := plainBytes(text)
+	if err != nil {
+		return st, err
+	}
+	trees, err := multigres.ParseSQL(plain)
+	if err != nil && plain != text {
+		_, err = multigres.ParseSQL(text) // for the position
+	}
 	if err != nil {
 		return st, syntaxError(sql, p, err)
 	}

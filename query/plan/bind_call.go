@@ -171,7 +171,7 @@ func (b *binder) aggregate(n *ast.FuncCall, name string, s *scope) (Expr, error)
 		agg.Args = append(agg.Args, b.resolveUnknown(a))
 	}
 	for _, k := range agg.Order {
-		if agg.Distinct && !containsExpr(agg.Args, k.Expr) {
+		if agg.Distinct && !containsExpr(args, k.Expr) {
 			return nil, sqlstate.New(sqlstate.InvalidColumnReference, "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list")
 		}
 	}
