@@ -55,7 +55,6 @@ type target struct {
 	table     *catalog.Table
 	checks    []check
 	returning []evalFunc
-	out       []types.Datum
 }
 
 // verify applies NOT NULL and CHECK to a new row.

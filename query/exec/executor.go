@@ -148,17 +148,18 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 
 // run runs a program; a COPY takes its rows from the entry.
 func (r *entryRun) run(prog *Program, rt *Runtime, st *log.Statement, sink Sink) (int64, error) {
-	if st.Copy == nil {
-		return prog.Run(rt, sink)
-	}
-	it := r.txn.StagedRows(st.Copy)
-	n, err := prog.CopyIn(rt, func() ([]byte, error) {
-		if it.Next() {
-			return it.Row(), nil
+	return guard(func() (int64, error) {
+		if st.Copy == nil {
+			return prog.Run(rt, sink)
 		}
-		return nil, it.Err()
+		it := r.txn.StagedRows(st.Copy)
+		return prog.CopyIn(rt, func() ([]byte, error) {
+			if it.Next() {
+				return it.Row(), nil
+			}
+			return nil, it.Err()
+		})
 	})
-	return n, err
 }
 
 // context makes what expressions of statement i may depend on.

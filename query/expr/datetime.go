@@ -150,13 +150,6 @@ func atZone(toLocal bool) evalFunc {
 	}
 }
 
-func int1(f func(d datum) (int64, error)) evalFunc {
-	return func(_ *Ctx, a []datum) (datum, error) {
-		v, err := f(a[0])
-		return types.Int(v), err
-	}
-}
-
 func makeDate(_ *Ctx, a []datum) (datum, error) {
 	y, m, d := int(a[0].Int()), int(a[1].Int()), int(a[2].Int())
 	bad := func() error {

@@ -42,9 +42,8 @@ type world struct {
 	answers   map[log.Index][]byte      // likewise
 	failure   error                     // the first thing that went wrong on a replica
 
-	bank      state // what the modelled tables hold at the end of the log
-	commits   int   // transactions and commands committed so far
-	catalogAt log.Offset
+	bank    state // what the modelled tables hold at the end of the log
+	commits int   // transactions and commands committed so far
 
 	faults bool // appends may be refused or lose their answers
 	count  counts
