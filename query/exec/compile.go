@@ -46,7 +46,6 @@ type compiled struct {
 // compiler compiles one statement.
 type compiler struct {
 	ctes map[*plan.CTE]*compiledCTE
-	subs map[*plan.Subquery]*compiledSub
 }
 
 // node compiles a plan node; outer is the layout of the row around it, nil at
