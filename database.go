@@ -84,7 +84,7 @@ func (db *database) flush(ctx context.Context) {
 	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
 	flushed := log.Index(0)
-	idle := true
+	idle := false // starting is a load, too: what was in the Raft log has been read
 	for {
 		select {
 		case <-ticker.C:
