@@ -43,14 +43,12 @@ func TestAcknowledgedIsSynced(t *testing.T) {
 // TestStraceSeesTheSync watches the system calls of the real program: between
 // the arrival of a statement and the answer to it there is an fsync.
 func TestStraceSeesTheSync(t *testing.T) {
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("strace is not installed; the counter of TestAcknowledgedIsSynced says the same")
-	}
+	strace := tool(t, "strace") // without it, the counter of TestAcknowledgedIsSynced says the same
 	p := startProcess(t, t.TempDir())
 	c := newClient(t, p.addr)
 	c.exec("CREATE TABLE t (w int, n int)")
 	trace := filepath.Join(t.TempDir(), "trace")
-	cmd := exec.Command("strace", "-f", "-qq", "-s", "64", "-e", "trace=fsync,fdatasync,sync_file_range,read,write", "-o", trace, "-p", strconv.Itoa(p.cmd.Process.Pid))
+	cmd := exec.Command(strace, "-f", "-qq", "-s", "64", "-e", "trace=fsync,fdatasync,sync_file_range,read,write", "-o", trace, "-p", strconv.Itoa(p.cmd.Process.Pid))
 	stderr := &lockedBuffer{}
 	cmd.Stderr = stderr
 	require.NoError(t, cmd.Start())
