@@ -104,6 +104,8 @@ func TestCopyErrors(t *testing.T) {
 		{"", "1\tx\tlong\n", sqlstate.StringDataRightTruncation, "column c"},
 		{"", "1\t\xff\ty\n", sqlstate.CharacterNotInRepertoire, "line 1"},
 		{"", "1\t\x00\ty\n", sqlstate.CharacterNotInRepertoire, "line 1"},
+		{"", "1\t\\000\ty\n", sqlstate.CharacterNotInRepertoire, `line 1, column b: "\000"`},
+		{"", "1\t\\x80\ty\n", sqlstate.CharacterNotInRepertoire, `line 1, column b: "\x80"`},
 		{"CSV", "1,\"x,y\n", sqlstate.BadCopyFileFormat, ""},
 		{"(FORMAT csv, HEADER match)", "a,x,c\n1,2,3\n", sqlstate.BadCopyFileFormat, "line 1"},
 		{"BINARY", "nonsense is long enough", sqlstate.BadCopyFileFormat, ""},

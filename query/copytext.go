@@ -102,7 +102,11 @@ func (r *textRows) row(dst []types.Datum) (bool, error) {
 		if string(field) == *r.spec.Null {
 			continue
 		}
-		if dst[i], err = r.s.copyValue(&r.cols[i], unescape(field)); err != nil {
+		value := unescape(field)
+		if len(value) != len(field) && (!utf8.Valid(value) || bytes.IndexByte(value, 0) >= 0) {
+			return false, r.fail(notUTF8(value), r.cols[i].Name, field) // an escape can spell any byte
+		}
+		if dst[i], err = r.s.copyValue(&r.cols[i], value); err != nil {
 			return false, r.fail(err, r.cols[i].Name, field)
 		}
 	}

@@ -22,7 +22,7 @@ func (s *Session) explain(ctx context.Context, c *plan.Explain, w ResultWriter, 
 		}
 	}
 	now := s.e.now()
-	in := exec.ContextInputs{TxnTime: now, StmtTime: now, ClockTime: s.e.now, Seed: s.e.cfg.Seed(), Sequences: sessionSequences{s, nil}}
+	in := exec.ContextInputs{TxnTime: now, StmtTime: now, ClockTime: s.e.now, Seed: s.e.cfg.Seed(), Sequences: sessionSequences{s}}
 	st := &statement{query: c.Query}
 	prog, err := s.program(st, s.catalog(), in, !c.Query.Select())
 	if err != nil {

@@ -24,7 +24,6 @@ type prepared struct {
 	cols     []Column
 	program  *exec.Program // how it was planned last
 	version  catalog.Version
-	viaSQL   bool // PREPARE, not Parse
 }
 
 // Parse makes a prepared statement.

@@ -18,7 +18,7 @@ func (s *Session) prepareSQL(_ context.Context, c *plan.Prepare, w ResultWriter)
 	if len(s.prepared) >= maxPrepared {
 		return sqlstate.New(sqlstate.ConfigurationLimitExceeded, "a session may have at most %d prepared statements", maxPrepared)
 	}
-	p := &prepared{name: c.Name, text: c.Query.Text(), cmd: c.Query, declared: c.Types, viaSQL: true}
+	p := &prepared{name: c.Name, text: c.Query.Text(), cmd: c.Query, declared: c.Types}
 	if err := s.plan(p); err != nil {
 		return err
 	}

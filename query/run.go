@@ -48,7 +48,7 @@ func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter)
 	}
 	defer v.Close()
 	now := s.e.now()
-	in := exec.ContextInputs{TxnTime: now, StmtTime: now, ClockTime: s.e.now, Seed: s.e.cfg.Seed(), Sequences: sessionSequences{s, nil}}
+	in := exec.ContextInputs{TxnTime: now, StmtTime: now, ClockTime: s.e.now, Seed: s.e.cfg.Seed(), Sequences: sessionSequences{s}}
 	prog, err := s.program(st, v.Catalog(), in, false)
 	if err != nil {
 		return err

@@ -97,8 +97,7 @@ func (s *Session) forgetBlocks(q *plan.Query) {
 
 // sessionSequences answers currval and lastval in a statement that only reads.
 type sessionSequences struct {
-	s  *Session
-	tx *txSequences
+	s *Session
 }
 
 // NextVal implements expr.Sequences.
@@ -161,7 +160,7 @@ func (q *txSequences) NextVal(seq types.OID) (int64, error) {
 
 // CurrVal implements expr.Sequences.
 func (q *txSequences) CurrVal(seq types.OID) (int64, error) {
-	return sessionSequences{q.s, q}.CurrVal(seq)
+	return sessionSequences{q.s}.CurrVal(seq)
 }
 
 // SetVal implements expr.Sequences.
@@ -188,4 +187,4 @@ func (q *txSequences) SetVal(seq types.OID, value int64, called bool) (int64, er
 }
 
 // LastVal implements expr.Sequences.
-func (q *txSequences) LastVal() (int64, error) { return sessionSequences{q.s, q}.LastVal() }
+func (q *txSequences) LastVal() (int64, error) { return sessionSequences{q.s}.LastVal() }

@@ -133,11 +133,9 @@ func TestBytesThatAreNoText(t *testing.T) {
 const deepTime = 10 * time.Second
 
 // TestDeepStatements nest what can be nested, up to a million times. The rarer
-// kinds go that deep only with TIDEMARK_SIM=full, for the sake of time. Each is executed, or refused as too complex, in bounded memory.
+// kinds go that deep only with TIDEMARK_SIM=full, for the sake of time. Each is
+// executed, or refused as too complex, in bounded memory.
 func TestDeepStatements(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
 	full := os.Getenv("TIDEMARK_SIM") == "full"
 	bounded(t, func(n *tidemark.Node) {
 		c := newClient(t, n.SQLAddr())

@@ -27,9 +27,6 @@ type scanOp struct {
 }
 
 func (c *compiler) scan(n *plan.Scan, outer *layout) compiled {
-	if outer == nil {
-		outer = &layout{}
-	}
 	op := &scanOp{node: n, handle: n.Handle != nil}
 	width := len(n.Table.Columns)
 	lay := &layout{pos: map[plan.ColID]int{}, width: width, outer: outer}
@@ -62,9 +59,6 @@ func (c *compiler) scan(n *plan.Scan, outer *layout) compiled {
 }
 
 func (o *scanOp) open(rt *Runtime, outer *frame) (cursor, error) {
-	if outer == nil {
-		outer = &frame{rt: rt}
-	}
 	c := scanCursor{op: o, f: frame{outer: outer, rt: rt}}
 	a := o.node.Access
 	if a == nil {

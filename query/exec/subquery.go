@@ -8,12 +8,11 @@ import (
 
 // compiledSub is a subquery in an expression.
 type compiledSub struct {
-	node *plan.Subquery
-	op   operator
-	out  []int // where its visible columns are
-	left evalFunc
-	test evalFunc
-	// testRow: the test refers to the subquery's columns in a row of its own.
+	node  *plan.Subquery
+	op    operator
+	out   []int // where its visible columns are
+	left  evalFunc
+	test  evalFunc
 	width int
 }
 

@@ -16,9 +16,6 @@ type virtualOp struct {
 }
 
 func (c *compiler) virtual(n *plan.VirtualScan, outer *layout) compiled {
-	if outer == nil {
-		outer = &layout{}
-	}
 	lay := layoutOf(n.Out, outer)
 	op := &virtualOp{node: n, filter: c.expr(n.Filter, lay)}
 	if n.Lo != nil {
@@ -31,9 +28,6 @@ func (c *compiler) virtual(n *plan.VirtualScan, outer *layout) compiled {
 }
 
 func (o *virtualOp) open(rt *Runtime, outer *frame) (cursor, error) {
-	if outer == nil {
-		outer = &frame{rt: rt}
-	}
 	if rt.Virtual == nil {
 		return nil, unsupported("reading %s.%s in a statement that writes", o.node.Table.Schema, o.node.Table.Name)
 	}
@@ -160,9 +154,6 @@ func (o *oneRow) Next() ([]types.Datum, bool, error) {
 }
 
 func (c *compiler) funcScan(n *plan.FuncScan, outer *layout) compiled {
-	if outer == nil {
-		outer = &layout{}
-	}
 	op := &funcScanOp{width: len(n.Out), ordinality: n.Ordinality}
 	for i, call := range n.Calls {
 		op.calls = append(op.calls, c.setCall(call, n.Widths[i], outer))
@@ -171,9 +162,6 @@ func (c *compiler) funcScan(n *plan.FuncScan, outer *layout) compiled {
 }
 
 func (o *funcScanOp) open(rt *Runtime, outer *frame) (cursor, error) {
-	if outer == nil {
-		outer = &frame{rt: rt}
-	}
 	s, err := openSets(o.calls, outer)
 	if err != nil {
 		return nil, err
