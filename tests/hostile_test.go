@@ -128,9 +128,11 @@ func TestBytesThatAreNoText(t *testing.T) {
 	require.Equal(t, "0", c.one("SELECT count(*) FROM t"))
 }
 
-// deepTime is how long a statement may take that has a statement_timeout of 3 s:
-// what nobody looks at the clock for, such as parsing, must be quick.
-const deepTime = 10 * time.Second
+// deepTime is how long a statement may take that has a statement_timeout of 3 s.
+// Nobody looks at the clock while parsing and applying: a million rows of VALUES
+// take seconds, several times as many on a machine that runs other tests beside
+// this one. What is quadratic takes hours.
+const deepTime = time.Minute
 
 // TestDeepStatements nest what can be nested, up to a million times. The rarer
 // kinds go that deep only with TIDEMARK_SIM=full, for the sake of time. Each is
@@ -190,7 +192,7 @@ func TestDeepStatements(t *testing.T) {
 					continue
 				}
 				began := time.Now()
-				ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), deepTime)
 				err := drain(c.Exec(ctx, "SET statement_timeout = '3s'"))
 				require.NoError(t, err, name)
 				err = drain(c.Exec(ctx, sql))
@@ -420,7 +422,7 @@ func TestCancelAndTimeout(t *testing.T) {
 			began := time.Now()
 			e := c.fails("57014", sql)
 			require.Equal(t, "canceling statement due to statement timeout", e.Message, sql)
-			require.Less(t, time.Since(began), 3*time.Second, sql)
+			require.Less(t, time.Since(began), 20*time.Second, sql)
 			c.exec("ROLLBACK")
 		}
 		c.exec("RESET statement_timeout")

@@ -175,7 +175,7 @@ func TestTimeoutLeavesTheOutcomeOpen(t *testing.T) {
 	require.ErrorIs(t, err, log.ErrUnknownOutcome)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	close(block)
-	require.Eventually(t, func() bool { return state.count() == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return state.count() == 1 }, 20*time.Second, time.Millisecond)
 }
 
 func TestDirectoryIsLocked(t *testing.T) {
