@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/catalog"
@@ -18,6 +19,7 @@ type scanOp struct {
 	want   []int // nil: all
 	filter evalFunc
 	handle bool
+	system bool // the offsets of change and creation follow
 
 	// The access path's bounds, evaluated on the row around.
 	eq      []evalFunc
@@ -27,7 +29,7 @@ type scanOp struct {
 }
 
 func (c *compiler) scan(n *plan.Scan, outer *layout) compiled {
-	op := &scanOp{node: n, handle: n.Handle != nil}
+	op := &scanOp{node: n, handle: n.Handle != nil, system: n.System != nil}
 	width := len(n.Table.Columns)
 	lay := &layout{pos: map[plan.ColID]int{}, width: width, outer: outer}
 	op.want = []int{}
@@ -41,6 +43,10 @@ func (c *compiler) scan(n *plan.Scan, outer *layout) compiled {
 			lay.pos[id] = width + i
 		}
 		lay.width = width + len(n.Handle)
+	}
+	for _, id := range n.System {
+		lay.pos[id] = lay.width
+		lay.width++
 	}
 	slices.Sort(op.want)
 	op.filter = c.expr(n.Filter, lay)
@@ -237,6 +243,10 @@ func (c *scanCursor) pass(r *sm.Row) ([]types.Datum, error) {
 			types.Bytes(h.Key), types.LSN(uint64(h.Created)), types.LSN(uint64(h.Changed)), types.Bytes(h.Stored))
 		row = c.buf
 	}
+	if c.op.system {
+		c.buf = append(append(c.buf[:0], row...), offsetOf(r.Changed), offsetOf(r.Created))
+		row = c.buf
+	}
 	if c.op.filter == nil {
 		return row, nil
 	}
@@ -246,6 +256,14 @@ func (c *scanCursor) pass(r *sm.Row) ([]types.Datum, error) {
 		return nil, err
 	}
 	return row, nil
+}
+
+// offsetOf is an offset as a value; what has none yet is NULL.
+func offsetOf(off log.Offset) types.Datum {
+	if off == 0 {
+		return types.NullDatum
+	}
+	return types.LSN(uint64(off))
 }
 
 func (c *scanCursor) close() { c.it.Close() }
@@ -271,7 +289,7 @@ func (c *pointCursor) next() ([]types.Datum, error) {
 	}
 	if !c.op.handle {
 		// The Row is reused by the next Get, which may come before this row is done with.
-		return c.pass(&sm.Row{Values: slices.Clone(r.Values)})
+		return c.pass(&sm.Row{Values: slices.Clone(r.Values), Changed: r.Changed, Created: r.Created})
 	}
 	return c.pass(r)
 }

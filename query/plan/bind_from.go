@@ -95,7 +95,7 @@ func (b *binder) rangeVar(n *ast.RangeVar, s *scope) (*fromItem, error) {
 func (b *binder) scan(t *catalog.Table, alias *ast.Alias) (*Scan, *relation) {
 	b.read(t.ID)
 	sc := &Scan{Table: t, Alias: t.Name}
-	r := &relation{name: t.Name, table: t.ID, oid: t.ID}
+	r := &relation{name: t.Name, table: t.ID, oid: t.ID, scan: sc}
 	if alias != nil {
 		sc.Alias, r.name = alias.AliasName, alias.AliasName
 	}

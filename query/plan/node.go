@@ -36,6 +36,9 @@ type Scan struct {
 	// of its creation and last change (pg_lsn) and its stored form (bytea): what
 	// Update and Delete need to name the row.
 	Handle  []ColID
+	// System: two more columns, the offsets (pg_lsn) of the row's last change
+	// and of its creation, for a query that names them.
+	System  []ColID
 	Filter  Expr // what the access path does not guarantee; may be nil
 	Access  *Access
 	Reverse bool
@@ -242,10 +245,10 @@ type CTEScan struct {
 
 // Cols implements Node.
 func (n *Scan) Cols() []ColID {
-	if n.Handle == nil {
+	if n.Handle == nil && n.System == nil {
 		return n.Out
 	}
-	return append(append([]ColID{}, n.Out...), n.Handle...)
+	return append(append(append([]ColID{}, n.Out...), n.Handle...), n.System...)
 }
 
 // Cols implements Node.

@@ -19,6 +19,7 @@ type relation struct {
 	table        catalog.ID // a stored table, else 0
 	oid          catalog.ID // what tableoid says; 0 when it has none
 	hidden       []relCol   // system columns: found by name, not by *
+	scan         *Scan      // of a stored table's rows; nil where they are not read
 }
 
 // fromItem is a bound item of FROM: a node, the relations in it, and the
@@ -73,6 +74,12 @@ func (s *scope) cte(name string) *CTE {
 func (b *binder) column(s *scope, schema, table, name string) (*ColRef, error) {
 	for sc := s; sc != nil; sc = sc.parent {
 		id, err := sc.find(schema, table, name)
+		if err != nil {
+			return nil, err
+		}
+		if id == 0 {
+			id, err = b.systemColumn(sc, schema, table, name)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -150,26 +157,6 @@ func (s *scope) relation(schema, name string) *relation {
 		}
 	}
 	return nil
-}
-
-// tableOID resolves a reference to the system column tableoid, which says which
-// table a row is from; 0 when parts is no such reference.
-func (s *scope) tableOID(parts []string) catalog.ID {
-	if parts[len(parts)-1] != "tableoid" {
-		return 0
-	}
-	for ; s != nil; s = s.parent {
-		if len(parts) > 1 {
-			if r := s.relation("", parts[len(parts)-2]); r != nil {
-				return r.oid
-			}
-			continue
-		}
-		if len(s.items) == 1 && len(s.items[0].rels) == 1 {
-			return s.items[0].rels[0].oid
-		}
-	}
-	return 0
 }
 
 // addItem brings a FROM item into scope; two relations may not share a name.
