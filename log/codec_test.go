@@ -25,7 +25,7 @@ func sampleEntries() map[string]*Entry {
 		Semantics: CurrentSemantics, Time: 845_000_000_000_123,
 		Seed: Seed{0: 1, 15: 0xff}, Role: "ada", Application: "psql", ClientAddr: "127.0.0.1:50000",
 		Settings: []Setting{{"TimeZone", "UTC"}, {"search_path", `"$user", public`}},
-		Budget:   Budget{Rows: 1_000_000, Bytes: 1 << 30},
+		Budget:   Budget{Rows: 1_000_000, Bytes: 1 << 30, Steps: 1 << 24},
 	}
 	with := func(kind Kind, change func(*Entry)) *Entry {
 		e := head
@@ -35,7 +35,7 @@ func sampleEntries() map[string]*Entry {
 	}
 	return map[string]*Entry{
 		"command": with(KindCommand, func(e *Entry) {
-			e.IdempotencyKey = "order-17"
+			e.IdempotencyKey, e.IdempotencyWindow = "order-17", 3_600_000_000
 			e.Statements = []Statement{{
 				Text: "INSERT INTO t VALUES ($1, $2)", Time: e.Time + 5,
 				Params: []Param{{Type: 23, Value: []byte{1, 2, 3}}, {Type: 25, Value: nil}},
@@ -48,6 +48,7 @@ func sampleEntries() map[string]*Entry {
 				{Text: "SELECT 1", Digest: bytes.Repeat([]byte{0xab}, 16), Drawn: []DrawnValue{{16384, 1}, {16384, math.MaxInt64}}},
 				{Action: ActionRollbackTo, Text: "s1", Digest: []byte{}},
 				{Action: ActionRelease, Text: "s1"},
+				{Text: "DELETE FROM t", Settings: []Setting{{"TimeZone", "Europe/Berlin"}}},
 			}
 		}),
 		"copy_inline": with(KindCommand, func(e *Entry) {

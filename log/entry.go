@@ -52,8 +52,10 @@ type Entry struct {
 
 	Budget Budget
 
-	// IdempotencyKey is empty for none.
-	IdempotencyKey string
+	// IdempotencyKey is empty for none. IdempotencyWindow is for how long, in
+	// microseconds of log time, the outcome is remembered.
+	IdempotencyKey    string
+	IdempotencyWindow int64
 
 	// Snapshot and Isolation belong to KindTransaction.
 	Snapshot  Offset
@@ -78,8 +80,9 @@ type Setting struct{ Name, Value string }
 // Budget bounds what one entry may cost at apply. It is counted, never timed,
 // so that every replica stops at the same place. Zero means no bound.
 type Budget struct {
-	Rows  int64
-	Bytes int64
+	Rows  int64 // changed
+	Bytes int64 // written
+	Steps int64 // rows that the operators of single-shot and writing statements look at
 }
 
 // Isolation is the level a transaction asked for.
@@ -123,6 +126,10 @@ type Statement struct {
 
 	// Copy is the data of a COPY … FROM STDIN.
 	Copy *CopyData
+
+	// Settings replace those of the entry from this statement on, which the
+	// session has changed since the statement before; empty when it has not.
+	Settings []Setting
 }
 
 // Param is one typed parameter. Value is the stored form of the datum

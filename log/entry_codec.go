@@ -8,9 +8,9 @@ import (
 // The number of fields of each struct in format version 1, and the fewest
 // bytes that one takes in an array (its header and one byte a field).
 const (
-	entryFields     = 18
+	entryFields     = 20
 	settingFields   = 2
-	statementFields = 7
+	statementFields = 8
 	paramFields     = 2
 	drawnFields     = 2
 	copyFields      = 3
@@ -50,15 +50,12 @@ func (e *Entry) encode(w *writer) {
 	w.string(e.Role)
 	w.string(e.Application)
 	w.string(e.ClientAddr)
-	w.array(len(e.Settings))
-	for i := range e.Settings {
-		w.array(settingFields)
-		w.string(e.Settings[i].Name)
-		w.string(e.Settings[i].Value)
-	}
+	encodeSettings(w, e.Settings)
 	w.int(e.Budget.Rows)
 	w.int(e.Budget.Bytes)
+	w.int(e.Budget.Steps)
 	w.string(e.IdempotencyKey)
+	w.int(e.IdempotencyWindow)
 	w.uint(uint64(e.Snapshot))
 	w.uint(uint64(e.Isolation))
 	w.array(len(e.Statements))
@@ -96,13 +93,12 @@ func (e *Entry) decode(r *reader) {
 	e.Role = r.string()
 	e.Application = r.string()
 	e.ClientAddr = r.string()
-	e.Settings = list(r, 1+settingFields, func(s *Setting, r *reader) {
-		r.fields(settingFields)
-		s.Name, s.Value = r.string(), r.string()
-	})
+	e.Settings = decodeSettings(r)
 	e.Budget.Rows = r.int(math.MinInt64, math.MaxInt64)
 	e.Budget.Bytes = r.int(math.MinInt64, math.MaxInt64)
+	e.Budget.Steps = r.int(math.MinInt64, math.MaxInt64)
 	e.IdempotencyKey = r.string()
+	e.IdempotencyWindow = r.int(math.MinInt64, math.MaxInt64)
 	e.Snapshot = Offset(r.uint(math.MaxUint64))
 	e.Isolation = Isolation(r.uint(uint64(ReadCommitted)))
 	e.Statements = list(r, 1+statementFields, (*Statement).decode)
@@ -136,6 +132,7 @@ func (s *Statement) encode(w *writer) {
 	w.int(s.Time)
 	encodeDrawn(w, s.Drawn)
 	w.bytes(s.Digest)
+	encodeSettings(w, s.Settings)
 	if s.Copy == nil {
 		w.none()
 		return
@@ -157,6 +154,7 @@ func (s *Statement) decode(r *reader) {
 	s.Time = r.int(math.MinInt64, math.MaxInt64)
 	s.Drawn = decodeDrawn(r)
 	s.Digest = r.bytes()
+	s.Settings = decodeSettings(r)
 	if r.isNone() {
 		return
 	}
@@ -165,6 +163,22 @@ func (s *Statement) decode(r *reader) {
 	s.Copy.Rows = r.bytes()
 	r.fixed(s.Copy.Stage[:])
 	s.Copy.Chunks = int(r.uint(maxChunks))
+}
+
+func encodeSettings(w *writer, settings []Setting) {
+	w.array(len(settings))
+	for i := range settings {
+		w.array(settingFields)
+		w.string(settings[i].Name)
+		w.string(settings[i].Value)
+	}
+}
+
+func decodeSettings(r *reader) []Setting {
+	return list(r, 1+settingFields, func(s *Setting, r *reader) {
+		r.fields(settingFields)
+		s.Name, s.Value = r.string(), r.string()
+	})
 }
 
 func encodeDrawn(w *writer, drawn []DrawnValue) {

@@ -223,8 +223,6 @@ func (s *Session) setVariable(c *plan.SetVariable, w ResultWriter) error {
 		return w.CommandComplete(tag)
 	case name == "search_path" && !c.Default:
 		value = quoteList(c.Values)
-	case name == settingIdempotency && !c.Default:
-		return sqlstate.New(sqlstate.FeatureNotSupported, "%s is not supported yet", settingIdempotency)
 	case name == settingReadAfter && value != "":
 		if _, _, err := s.target(value); err != nil {
 			return err

@@ -141,7 +141,7 @@ func (s *Session) copyAheadOf(ctx context.Context, c *plan.Copy, prog *exec.Prog
 	}
 	tag := exec.Tag(prog.Statement, n)
 	ls.Digest = exec.NewDigest(false).Sum(tag)
-	tx.record(ls, prog)
+	s.record(ls, prog)
 	return w.CommandComplete(tag)
 }
 

@@ -22,9 +22,6 @@ import (
 const (
 	// scriptCacheSize is how many query strings are kept parsed.
 	scriptCacheSize = 2048
-	// budgetRows and budgetBytes bound what one entry may change; 0 is no bound.
-	budgetRows  = 0
-	budgetBytes = 0
 )
 
 // EngineConfig says what an engine works on.
@@ -90,7 +87,6 @@ func newSeed() (s log.Seed) {
 // entry is proposed its outcome is worth knowing; the log has a bound of its own.
 func (e *Engine) append(ctx context.Context, entry *log.Entry) (*log.Result, error) {
 	entry.Semantics = log.CurrentSemantics
-	entry.Budget = log.Budget{Rows: budgetRows, Bytes: budgetBytes}
 	data, err := entry.Append(nil)
 	if err != nil {
 		return nil, appendError(err)

@@ -247,18 +247,21 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 	ls.Drawn = tx.seqs.drawn
 	if err != nil {
 		var e *sqlstate.Error
-		if errors.As(err, &e) && len(tx.savepoints) > 0 {
+		if errors.As(err, &e) && len(tx.savepoints) > 0 && !(tx.readCommitted() && st.query.Select()) {
 			// The client may roll back to the savepoint and go on: what it saw of
 			// the failure is compared as well.
 			ls.Digest = exec.ErrorDigest(e)
-			tx.statements = append(tx.statements, ls)
+			if prog != nil {
+				tx.touch(prog.Statement)
+			}
+			s.put(ls)
 		}
 		tx.txn.RollbackTo(mark)
 		tx.failed = true
 		return "", err
 	}
 	ls.Digest = digest
-	tx.record(ls, prog)
+	s.record(ls, prog)
 	if !prog.Statement.ReadOnly() {
 		s.forgetBlocks(st.query)
 	}
@@ -277,10 +280,10 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 		return nil, "", nil, err
 	}
 	writes := !prog.Statement.ReadOnly()
+	if tx.readOnly && (writes || prog.Statement.RowLock != "") {
+		return prog, "", nil, readOnlyError(prog.Statement)
+	}
 	if writes {
-		if tx.readOnly {
-			return nil, "", nil, readOnlyError(prog.Statement)
-		}
 		// What writes is executed again from its entry: here too it may only see
 		// what the entry carries.
 		in.ClockTime = nil
@@ -303,9 +306,17 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 		view = nil // what a node or the log says of itself is not the same everywhere
 	}
 	rt := s.runtime(ctx, st, tx.txn, view, in, w)
+	if writes {
+		rt.Steps = tx.spent
+	} else if !tx.readOnly {
+		rt.Steps = &exec.Steps{}
+	}
 	n, err := prog.Run(rt, shown)
 	if err != nil {
-		return nil, "", nil, err
+		return prog, "", nil, err
+	}
+	if !writes && !tx.readOnly {
+		tx.steps += rt.Steps.Used()
 	}
 	tag = exec.Tag(prog.Statement, n)
 	return prog, tag, d.Sum(tag), nil
@@ -313,7 +324,10 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 
 func readOnlyError(st *plan.Statement) error {
 	name := st.Tag
-	if st.Root != nil {
+	switch {
+	case st.RowLock != "":
+		name = "SELECT " + st.RowLock
+	case st.Root != nil:
 		name = "nextval()"
 	}
 	return sqlstate.New(sqlstate.ReadOnlySQLTransaction, "cannot execute %s in a read-only transaction", name)

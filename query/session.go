@@ -30,6 +30,7 @@ type Session struct {
 
 	settings settings
 	meaning  *exec.Meaning
+	budget   log.Budget
 	format   *types.Format // for results: it names reg types by the newest catalog
 
 	prepared map[string]*prepared
@@ -119,7 +120,7 @@ func (s *Session) changed() error {
 	if err != nil {
 		return err
 	}
-	s.meaning = m
+	s.meaning, s.budget = m, s.settings.budget()
 	f := *m.Format
 	f.RegOut = func(t *types.Type, oid types.OID) (string, bool) {
 		name, ok := s.catalogInfo(s.catalog()).RegOut(t, oid)
@@ -268,7 +269,7 @@ func (s *Session) entry(kind log.Kind) *log.Entry {
 	app, _ := s.settings.get("application_name")
 	now := s.e.now()
 	return &log.Entry{Kind: kind, Time: now, Began: now, Role: s.start.User, Application: app, ClientAddr: s.start.RemoteAddr,
-		Settings: s.meaning.Settings, Current: s.drawn()}
+		Settings: s.meaning.Settings, Current: s.drawn(), Budget: s.budget}
 }
 
 // context makes the context of an expression that only reads.

@@ -16,10 +16,11 @@ import (
 
 // Settings of Tidemark's own.
 const (
-	settingToken       = "tidemark.token"
-	settingReadAfter   = "tidemark.read_after"
-	settingWaitTimeout = "tidemark.wait_timeout"
-	settingIdempotency = "tidemark.idempotency_key"
+	settingToken             = "tidemark.token"
+	settingReadAfter         = "tidemark.read_after"
+	settingWaitTimeout       = "tidemark.wait_timeout"
+	settingIdempotency       = "tidemark.idempotency_key"
+	settingIdempotencyWindow = "tidemark.idempotency_window"
 )
 
 // variable is a setting the server knows.
@@ -107,7 +108,11 @@ var variableList = []variable{
 	{name: "wal_level", value: "logical", kind: "enum", enum: []string{"logical"}, category: catPreset, fixed: true, desc: "Every change is kept in the log."},
 	{name: "work_mem", value: "4096", kind: "integer", category: catQuery, desc: "Accepted; a statement's memory has one bound for all."},
 	{name: "xmloption", value: "content", kind: "enum", enum: []string{"content", "document"}, category: catClient, desc: "Accepted; there is no xml type."},
-	{name: settingIdempotency, kind: "string", category: catOwn, desc: "Not supported yet."},
+	{name: settingIdempotency, kind: "string", category: catOwn, check: checkKey, desc: "The next transaction that writes is executed once under this key."},
+	{name: settingIdempotencyWindow, value: "1d", kind: "string", category: catOwn, check: checkWindow, desc: "For how long the outcome of a transaction with a key is remembered."},
+	{name: exec.SettingMaxBytes, value: defaultMaxBytes, kind: "integer", category: catOwn, check: checkCount, desc: "How many bytes a transaction may write (0: no bound)."},
+	{name: exec.SettingMaxRows, value: defaultMaxRows, kind: "integer", category: catOwn, check: checkCount, desc: "How many rows a transaction may change (0: no bound)."},
+	{name: exec.SettingMaxSteps, value: defaultMaxSteps, kind: "integer", category: catOwn, check: checkCount, desc: "How many rows the statements of a transaction that write may look at (0: no bound)."},
 	{name: settingReadAfter, kind: "string", category: catOwn, desc: "Reads wait until this token or LSN has been applied."},
 	{name: settingToken, kind: "string", category: catOwn, fixed: true, desc: "The token of the session's last commit."},
 	{name: settingWaitTimeout, value: "5s", kind: "string", category: catOwn, check: checkDuration, desc: "How long a read waits for tidemark.read_after."},

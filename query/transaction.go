@@ -7,6 +7,7 @@ import (
 	"github.com/tidemark-db/tidemark/query/exec"
 	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 )
 
@@ -24,7 +25,13 @@ type transaction struct {
 	view       *sm.View // nil until the first statement that reads
 	txn        *sm.Txn
 	statements []log.Statement
-	writes     bool
+	// first and latest are what the settings meant at the first statement that
+	// was put down and at the last one.
+	first, latest *exec.Meaning
+	touched       []catalog.ID // tables that what was put down depends on
+	steps         int64       // rows that queries looked at which may have to be validated
+	spent         *exec.Steps // by statements that write, of the budget
+	writes        bool
 	// unportable says what was done whose answer may differ between machines, so
 	// that it cannot be validated; such a transaction may not write.
 	unportable string
@@ -47,6 +54,7 @@ func (s *Session) begin(explicit bool, m plan.TransactionModes) error {
 	readOnly, _ := s.settings.get("default_transaction_read_only")
 	tx.isolation, tx.readOnly = level, readOnly == "on"
 	tx.seqs = &txSequences{s: s, tx: tx}
+	tx.spent = &exec.Steps{Limit: s.budget.Steps}
 	s.tx = tx
 	return s.modes(m)
 }
@@ -69,11 +77,12 @@ func (s *Session) modes(m plan.TransactionModes) error {
 	return nil
 }
 
-// snapshot opens the transaction's view, at its first statement.
+// snapshot opens the transaction's view, at its first statement. READ COMMITTED
+// moves on to the newest state at each later one.
 func (s *Session) snapshot(ctx context.Context) error {
 	tx := s.tx
 	if tx.txn != nil {
-		return nil
+		return s.advance(ctx)
 	}
 	v, err := s.readView(ctx)
 	if err != nil {
@@ -81,6 +90,7 @@ func (s *Session) snapshot(ctx context.Context) error {
 	}
 	tx.view = v
 	tx.txn = v.Begin()
+	tx.txn.SetBudget(s.budget)
 	return nil
 }
 
@@ -135,9 +145,7 @@ func (s *Session) commit(ctx context.Context, w ResultWriter) error {
 		_ = s.rollback(w)
 		return err
 	}
-	e := s.entry(log.KindTransaction)
-	e.Began, e.Seed, e.Snapshot, e.Statements = tx.began, tx.seed, tx.view.Offset(), tx.statements
-	res, err := s.e.append(ctx, e)
+	res, err := s.appendTransaction(ctx)
 	if err == nil && res.Err != nil {
 		err = sm.ErrorOf(res.Err)
 	}
@@ -163,7 +171,7 @@ func (s *Session) savepoint(ctx context.Context, name string) error {
 	}
 	tx := s.tx
 	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings})
-	tx.statements = append(tx.statements, log.Statement{Action: log.ActionSavepoint, Text: name})
+	s.put(log.Statement{Action: log.ActionSavepoint, Text: name})
 	return nil
 }
 
@@ -183,7 +191,7 @@ func (s *Session) releaseSavepoint(name string) error {
 		return err
 	}
 	tx.savepoints = tx.savepoints[:i]
-	tx.statements = append(tx.statements, log.Statement{Action: log.ActionRelease, Text: name})
+	s.put(log.Statement{Action: log.ActionRelease, Text: name})
 	return nil
 }
 
@@ -198,29 +206,8 @@ func (s *Session) rollbackTo(w ResultWriter, name string) error {
 	s.endPortals()
 	tx.txn.RollbackTo(sp.mark)
 	tx.failed = false
-	tx.statements = append(tx.statements, log.Statement{Action: log.ActionRollbackTo, Text: name})
+	s.put(log.Statement{Action: log.ActionRollbackTo, Text: name})
 	return s.useSettings(w, sp.settings)
-}
-
-// record puts a statement that has been run down, with what the client saw.
-func (tx *transaction) record(st log.Statement, p *exec.Program) {
-	q := p.Statement
-	if !q.ReadOnly() {
-		tx.writes = true
-	} else if len(q.Reads) == 0 && !q.AllTables {
-		return // its answer depends on nothing that may change
-	}
-	if q.ReadOnly() && q.Local && len(q.Reads) == 0 {
-		return // of the server itself: there is nothing to validate
-	}
-	if q.ReadOnly() && len(q.Reads) > 0 && tx.unportable == "" {
-		if tx.unportable = q.Unportable; tx.unportable != "" {
-			tx.unportable = "function " + tx.unportable + " on table data"
-		} else if q.Local {
-			tx.unportable = "reading a table together with a view of the server"
-		}
-	}
-	tx.statements = append(tx.statements, st)
 }
 
 // failedError is the answer to statements in a failed transaction.

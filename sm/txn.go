@@ -237,6 +237,10 @@ func (t *Txn) RollbackTo(m Mark) {
 	t.deltas = append(t.deltas[:0], m.deltas...)
 }
 
+// SetBudget bounds what a speculative transaction may change, as its entry will be
+// bound.
+func (t *Txn) SetBudget(b log.Budget) { t.budget = b }
+
 // spend counts one changed row of n bytes against the budget.
 func (t *Txn) spend(n int) error {
 	t.rowsChanged++

@@ -60,6 +60,17 @@ func (v *View) Begin() *Txn {
 	return t
 }
 
+// Rebase moves a speculative transaction from its view to v, a newer one with the
+// same catalog. What the transaction has written stays on top; the caller makes
+// sure that nothing it depended on is different in v.
+func (t *Txn) Rebase(v *View) error {
+	err := t.base.close()
+	b := v.base()
+	t.base, t.gaps = &b, nil
+	t.offset, t.end, t.time = v.offset, v.p.position.End, v.time
+	return err
+}
+
 // base returns the store as v sees it.
 func (v *View) base() base {
 	s := v.p.store

@@ -33,7 +33,7 @@ type entrySession struct {
 
 // Setting implements expr.SessionInfo.
 func (s *entrySession) Setting(name string) (string, bool) {
-	for _, x := range s.entry.Settings {
+	for _, x := range s.meaning.Settings {
 		if strings.EqualFold(x.Name, name) {
 			return x.Value, true
 		}

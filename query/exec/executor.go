@@ -1,9 +1,7 @@
 package exec
 
 import (
-	"bytes"
 	"encoding/binary"
-	"errors"
 	"slices"
 	"strconv"
 
@@ -54,6 +52,7 @@ type entryRun struct {
 	meaning *Meaning
 	session EntrySession
 	seqs    *entrySequences
+	steps   *Steps
 	result  log.Result
 	bytes   int
 }
@@ -67,15 +66,19 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 	if err != nil {
 		return log.Result{}, err
 	}
-	r := &entryRun{x: x, txn: txn, entry: e, meaning: m, seqs: newEntrySequences(txn, e)}
-	r.session = NewEntrySession(e, m, x.Database)
+	r := x.newRun(txn, e, m)
 	if e.Kind == log.KindTransaction {
-		err = r.replay()
+		_, err = r.replay()
 	} else {
 		err = r.command()
 	}
 	r.result.Drawn = r.seqs.newest()
 	return r.result, err
+}
+
+func (x *Executor) newRun(txn *sm.Txn, e *log.Entry, m *Meaning) *entryRun {
+	return &entryRun{x: x, txn: txn, entry: e, meaning: m, seqs: newEntrySequences(txn, e),
+		session: NewEntrySession(e, m, x.Database), steps: &Steps{Limit: e.Budget.Steps}}
 }
 
 // command executes the statements of a single-shot entry.
@@ -99,6 +102,7 @@ func (r *entryRun) statement(i int) (log.Outcome, error) {
 		return out, err
 	}
 	rt.Notice = func(n *sqlstate.Error) { out.Notices = append(out.Notices, *sm.FailureOf(n)) }
+	rt.Steps = r.steps
 	n, err := r.run(prog, rt, st, func(row []types.Datum) error {
 		b := types.AppendRow(nil, row)
 		if r.bytes += len(b); r.bytes > maxResultBytes {
@@ -223,97 +227,4 @@ func Tag(st *plan.Statement, n int64) string {
 		return "INSERT 0 " + strconv.FormatInt(n, 10)
 	}
 	return st.Tag
-}
-
-// savepoint is a savepoint of a transaction being replayed.
-type savepoint struct {
-	name string
-	mark sm.Mark
-}
-
-// replay executes an interactive transaction again at its place in the log and
-// compares every answer with what the client was shown.
-func (r *entryRun) replay() error {
-	var points []savepoint
-	seen := newFootprint(r.txn, r.entry.Snapshot)
-	for i := range r.entry.Statements {
-		st := &r.entry.Statements[i]
-		switch st.Action {
-		case log.ActionSavepoint:
-			points = append(points, savepoint{st.Text, r.txn.Savepoint()})
-			continue
-		case log.ActionRelease, log.ActionRollbackTo:
-			k := findSavepoint(points, st.Text)
-			if k < 0 {
-				return sqlstate.New(sqlstate.InvalidSavepoint, "savepoint \"%s\" does not exist", st.Text)
-			}
-			if st.Action == log.ActionRollbackTo {
-				r.txn.RollbackTo(points[k].mark)
-				points = points[:k+1]
-			} else {
-				points = points[:k]
-			}
-			continue
-		}
-		digest, err := r.again(i, seen)
-		if err != nil {
-			return err
-		}
-		if digest != nil && !bytes.Equal(digest, st.Digest) {
-			return Conflict(i)
-		}
-	}
-	return nil
-}
-
-func findSavepoint(points []savepoint, name string) int {
-	for k := len(points) - 1; k >= 0; k-- {
-		if points[k].name == name {
-			return k
-		}
-	}
-	return -1
-}
-
-// Conflict is the error of a transaction that was shown something which is not
-// so at its place in the log.
-func Conflict(statement int) error {
-	return sqlstate.New(sqlstate.SerializationFailure, "could not serialize access due to concurrent update").
-		WithDetail("What statement %d of the transaction was shown has been changed by another transaction.", statement+1).
-		WithHint("The transaction might succeed if retried.")
-}
-
-// again executes statement i of an interactive transaction and returns the
-// digest of its outcome; nil when nothing it could see has changed, so that its
-// outcome is known to be the same.
-func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
-	st := &r.entry.Statements[i]
-	mark := r.txn.Savepoint()
-	r.seqs.feed = st.Drawn
-	prog, rt, err := r.prepare(i, false)
-	var n int64
-	var d *Digest
-	if err == nil {
-		q := prog.Statement
-		if q.ReadOnly() && st.Copy == nil {
-			if same, known := seen.unchanged(q); known {
-				if !same {
-					return nil, Conflict(i)
-				}
-				return nil, nil
-			}
-		}
-		seen.add(q)
-		d = NewDigest(q.Ordered)
-		n, err = r.run(prog, rt, st, func(row []types.Datum) error { d.Row(row); return nil })
-	}
-	if err != nil {
-		var e *sqlstate.Error
-		if !errors.As(err, &e) {
-			return nil, err
-		}
-		r.txn.RollbackTo(mark)
-		return ErrorDigest(e), nil
-	}
-	return d.Sum(Tag(prog.Statement, n)), nil
 }

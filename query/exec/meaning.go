@@ -20,6 +20,13 @@ const (
 	SettingByteaOutput   = "bytea_output"
 )
 
+// Names of the settings that bound what one entry may cost at apply.
+const (
+	SettingMaxRows  = "tidemark.max_transaction_rows"
+	SettingMaxBytes = "tidemark.max_transaction_bytes"
+	SettingMaxSteps = "tidemark.max_transaction_steps"
+)
+
 // Meaning is what the settings that change meaning come to.
 type Meaning struct {
 	// Settings are the settings themselves, sorted by name.

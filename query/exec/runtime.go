@@ -37,6 +37,10 @@ type Runtime struct {
 	// Notice takes what is no error but worth telling; nil drops it.
 	Notice func(*sqlstate.Error)
 
+	// Steps counts the rows looked at over the statements that share it; nil
+	// counts nothing.
+	Steps *Steps
+
 	rows   int
 	memory int64
 	ctes   map[*plan.CTE]*cteState
@@ -51,8 +55,32 @@ func (rt *Runtime) notice(format string, args ...any) {
 	}
 }
 
+// Steps counts the rows that operators look at against a bound. It is what keeps
+// one entry from stopping its log: the same on every replica, unlike time.
+type Steps struct {
+	Limit int64 // 0: none
+	used  int64
+}
+
+// Used returns how many rows have been looked at.
+func (s *Steps) Used() int64 { return s.used }
+
+func (s *Steps) take() error {
+	s.used++
+	if s.Limit > 0 && s.used > s.Limit {
+		return sqlstate.New(sqlstate.ProgramLimitExceeded, "transaction looks at more than %d rows", s.Limit).
+			WithHint("Statements that write are executed in the log, one after the other. Read outside of the transaction, split it, or raise %s.", SettingMaxSteps)
+	}
+	return nil
+}
+
 // tick counts a row and notices cancellation.
 func (rt *Runtime) tick() error {
+	if rt.Steps != nil {
+		if err := rt.Steps.take(); err != nil {
+			return err
+		}
+	}
 	rt.rows++
 	if rt.rows%checkEvery != 0 || rt.Cancel == nil || rt.Cancel.Err() == nil {
 		return nil

@@ -40,7 +40,7 @@ func (b *binder) selectStmt(n *ast.SelectStmt, outer *scope) (rel, error) {
 // selectBody binds what follows WITH.
 func (b *binder) selectBody(n *ast.SelectStmt, s *scope) (rel, error) {
 	for _, l := range items(n.LockingClause) {
-		if err := b.locking(l.(*ast.LockingClause), n); err != nil {
+		if err := b.lock(l.(*ast.LockingClause), n); err != nil {
 			return rel{}, err
 		}
 	}
@@ -60,21 +60,12 @@ func (b *binder) selectBody(n *ast.SelectStmt, s *scope) (rel, error) {
 	return b.orderOutput(r, n, s)
 }
 
-// locking checks FOR UPDATE and its relatives: without locks they mean that the
-// rows read are validated at commit, which SERIALIZABLE does for every read.
-func (b *binder) locking(l *ast.LockingClause, n *ast.SelectStmt) error {
-	if n.Op != ast.SETOP_NONE || n.GroupClause != nil || n.DistinctClause != nil || n.HavingClause != nil {
-		return sqlstate.New(sqlstate.FeatureNotSupported, "FOR UPDATE is not allowed with set operations, DISTINCT, GROUP BY or HAVING")
-	}
-	if l.WaitPolicy != ast.LockWaitBlock {
-		return unsupported("NOWAIT or SKIP LOCKED")
-	}
-	return nil
-}
-
 // plainSelect binds SELECT … FROM … .
 func (b *binder) plainSelect(n *ast.SelectStmt, s *scope) (rel, error) {
 	node, err := b.from(items(n.FromClause), s)
+	if err == nil {
+		err = lockedRelations(n, s)
+	}
 	if err != nil {
 		return rel{}, err
 	}

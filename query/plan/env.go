@@ -121,6 +121,8 @@ type binder struct {
 	sequences   bool
 	uncacheable bool
 	unportable  string
+	locking     bool
+	rowLock     string
 }
 
 // Bind resolves the statement against env and optimizes it. Errors are
@@ -150,7 +152,7 @@ func (q *Query) Bind(env Env) (st *Statement, err error) {
 	st.Params = b.params
 	st.Columns = b.columns
 	st.Volatile, st.CallsSequence, st.Uncacheable = b.volatile, b.sequences, b.uncacheable
-	st.Unportable = b.unportable
+	st.Unportable, st.Locking, st.RowLock = b.unportable, b.locking, b.rowLock
 	st.Reads, st.AllTables, st.Local = b.readOrder, b.allTables, b.local
 	b.optimize(st)
 	return st, nil

@@ -37,6 +37,11 @@ type Statement struct {
 	Reads     []catalog.ID
 	AllTables bool
 
+	// Locking: a query has FOR UPDATE or FOR SHARE, or asserts something, so that
+	// it is validated at every isolation level. RowLock names the former.
+	Locking bool
+	RowLock string
+
 	// Local: it looks at what a node, or the log, says of itself, which cannot be
 	// validated.
 	Local bool

@@ -1,0 +1,148 @@
+package query
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/query/exec"
+	"github.com/tidemark-db/tidemark/query/plan"
+	"github.com/tidemark-db/tidemark/sm/catalog"
+	"github.com/tidemark-db/tidemark/sm/sqlstate"
+)
+
+// touch notes the tables that a statement depends on which has been put down.
+func (tx *transaction) touch(q *plan.Statement) {
+	for _, id := range q.Reads {
+		if !slices.Contains(tx.touched, id) {
+			tx.touched = append(tx.touched, id)
+		}
+	}
+}
+
+// readCommitted reports whether each statement sees the newest state, and only
+// writes and locking reads are validated.
+func (tx *transaction) readCommitted() bool {
+	return tx.isolation == "read committed" || tx.isolation == "read uncommitted"
+}
+
+// put puts a statement down, with the settings where they have changed.
+func (s *Session) put(st log.Statement) {
+	tx := s.tx
+	switch {
+	case tx.first == nil:
+		tx.first = s.meaning
+	case tx.latest.Key != s.meaning.Key:
+		st.Settings = s.meaning.Settings
+	}
+	tx.latest = s.meaning
+	tx.statements = append(tx.statements, st)
+}
+
+// record puts a statement that has been run down, with what the client saw, if
+// there is anything in it that COMMIT has to do or to validate.
+func (s *Session) record(st log.Statement, p *exec.Program) {
+	tx, q := s.tx, p.Statement
+	if !q.ReadOnly() {
+		tx.writes = true
+	} else if !tx.validates(q) {
+		return
+	}
+	tx.touch(q)
+	s.put(st)
+}
+
+// validates reports whether COMMIT has to find out if a query would still answer
+// the same.
+func (tx *transaction) validates(q *plan.Statement) bool {
+	switch {
+	case len(q.Reads) == 0 && !q.AllTables:
+		return false // its answer depends on nothing that may change
+	case len(q.Reads) == 0 && q.Local:
+		return false // of the server itself: there is nothing to validate
+	case tx.readCommitted() && !q.Locking:
+		return false
+	}
+	if len(q.Reads) > 0 && tx.unportable == "" {
+		if tx.unportable = q.Unportable; tx.unportable != "" {
+			tx.unportable = "function " + tx.unportable + " on table data"
+		} else if q.Local {
+			tx.unportable = "reading a table together with a view of the server"
+		}
+	}
+	return true
+}
+
+// pending is the entry of what the transaction has done so far.
+func (s *Session) pending() *log.Entry {
+	tx := s.tx
+	e := s.entry(log.KindTransaction)
+	e.Began, e.Seed, e.Snapshot, e.Statements = tx.began, tx.seed, tx.view.Offset(), tx.statements
+	if tx.first != nil {
+		e.Settings = tx.first.Settings
+	}
+	if tx.readCommitted() {
+		e.Isolation = log.ReadCommitted
+	}
+	return e
+}
+
+// appendTransaction puts the transaction into the log.
+func (s *Session) appendTransaction(ctx context.Context) (*log.Result, error) {
+	tx := s.tx
+	e := s.pending()
+	if e.Budget.Steps > 0 && tx.steps > e.Budget.Steps && tx.changedSince(s.e) {
+		return nil, sqlstate.New(sqlstate.ProgramLimitExceeded, "transaction looks at more than %d rows", e.Budget.Steps).
+			WithDetail("Tables that it has read were changed by others, so its queries would have to be executed again in the log.").
+			WithHint("Read in a transaction of its own, or raise %s.", exec.SettingMaxSteps)
+	}
+	return s.e.append(ctx, e)
+}
+
+// changedSince reports whether anything that was put down may depend on something
+// that has changed since the transaction's view.
+func (tx *transaction) changedSince(e *Engine) bool {
+	at := tx.view.Offset()
+	return slices.ContainsFunc(tx.touched, func(id catalog.ID) bool { return e.cfg.Replica.TableChangedSince(id, at) })
+}
+
+// advance moves a READ COMMITTED transaction to the newest state before its next
+// statement. Where what it has done so far depends on something that has changed,
+// it is done again there, as COMMIT would: the error is 40001 when that gives
+// other answers.
+func (s *Session) advance(ctx context.Context) error {
+	tx := s.tx
+	if !tx.readCommitted() {
+		return nil
+	}
+	v, err := s.readView(ctx)
+	if err != nil {
+		return err
+	}
+	if v.Offset() == tx.view.Offset() {
+		v.Close()
+		return nil
+	}
+	old, done := tx.view, tx.txn
+	if v.Catalog().Version() == old.Catalog().Version() && !tx.changedSince(s.e) {
+		tx.view = v
+		err = done.Rebase(v)
+		old.Close()
+		return err
+	}
+	txn := v.Begin()
+	txn.SetBudget(s.budget)
+	points, err := s.e.cfg.Executor.Rerun(txn, s.pending())
+	if err != nil {
+		txn.Close()
+		v.Close()
+		return err
+	}
+	for i := range points {
+		tx.savepoints[i].mark = points[i].Mark
+	}
+	tx.view, tx.txn = v, txn
+	done.Close()
+	old.Close()
+	return nil
+}

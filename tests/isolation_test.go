@@ -1,0 +1,158 @@
+package tests
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const accounts = "CREATE TABLE acc (id int PRIMARY KEY, bal int)"
+
+// TestReadCommitted sees the newest state with each statement, and validates
+// writes only.
+func TestReadCommitted(t *testing.T) {
+	_, a, b := pair(t, accounts, "INSERT INTO acc VALUES (1, 100), (2, 200)", "CREATE TABLE other (n int)")
+	a.exec("BEGIN ISOLATION LEVEL READ COMMITTED")
+	require.Equal(t, "read committed", a.one("SHOW transaction_isolation"))
+	require.Equal(t, "100", a.one("SELECT bal FROM acc WHERE id = 1"))
+	b.exec("UPDATE acc SET bal = 150 WHERE id = 1")
+	require.Equal(t, "150", a.one("SELECT bal FROM acc WHERE id = 1"), "the newest state")
+	a.exec("INSERT INTO other VALUES (1)")
+	b.exec("UPDATE acc SET bal = 151 WHERE id = 1", "INSERT INTO other VALUES (2)")
+	require.Equal(t, "2", a.one("SELECT count(*) FROM other"), "its own row and the new one")
+	a.exec("COMMIT") // what it was shown at first is no longer so, and that is allowed
+
+	// An update is computed anew on what others have committed: no update is lost.
+	a.exec("BEGIN ISOLATION LEVEL READ COMMITTED", "UPDATE acc SET bal = bal + 10 WHERE id = 1")
+	b.exec("UPDATE acc SET bal = bal + 1000 WHERE id = 1")
+	require.Equal(t, "1161", a.one("SELECT bal FROM acc WHERE id = 1"))
+	a.exec("COMMIT")
+	require.Equal(t, "1161", b.one("SELECT bal FROM acc WHERE id = 1"))
+
+	// What a write answered is validated: at the next statement or at COMMIT.
+	for _, later := range []string{"SELECT 1 FROM acc", "COMMIT"} {
+		b.exec("DELETE FROM other", "INSERT INTO other VALUES (7)")
+		a.exec("BEGIN ISOLATION LEVEL READ UNCOMMITTED", "DELETE FROM other WHERE n = 7")
+		b.exec("DELETE FROM other WHERE n = 7")
+		a.fails("40001", later)
+		a.exec("ROLLBACK")
+	}
+}
+
+// TestReadCommittedSavepoints survive being moved to a newer state.
+func TestReadCommittedSavepoints(t *testing.T) {
+	_, a, b := pair(t, accounts, "INSERT INTO acc VALUES (1, 100)")
+	a.exec("BEGIN ISOLATION LEVEL READ COMMITTED", "INSERT INTO acc VALUES (2, 0)", "SAVEPOINT s", "UPDATE acc SET bal = bal + 1", "SAVEPOINT u", "DELETE FROM acc")
+	b.exec("UPDATE acc SET bal = 500 WHERE id = 1")
+	require.Equal(t, "0", a.one("SELECT count(*) FROM acc"))
+	a.exec("ROLLBACK TO u")
+	require.Equal(t, [][]string{{"1", "501"}, {"2", "1"}}, a.rows("SELECT id, bal FROM acc ORDER BY id"))
+	b.exec("CREATE TABLE anew (n int)") // with another catalog it starts over too
+	require.Equal(t, "0", a.one("SELECT count(*) FROM anew"))
+	a.fails("23505", "INSERT INTO acc VALUES (1, 0)")
+	a.exec("ROLLBACK TO s", "RELEASE s", "COMMIT")
+	require.Equal(t, [][]string{{"1", "500"}, {"2", "0"}}, a.rows("SELECT id, bal FROM acc ORDER BY id"))
+}
+
+// TestRowLocks lock nothing: COMMIT validates what they have shown, at every level.
+func TestRowLocks(t *testing.T) {
+	for _, level := range []string{"READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"} {
+		for _, lock := range []string{"FOR UPDATE", "FOR NO KEY UPDATE NOWAIT", "FOR SHARE OF acc SKIP LOCKED", "FOR KEY SHARE"} {
+			_, a, b := pair(t, accounts, "INSERT INTO acc VALUES (1, 100), (2, 0)")
+			a.exec("BEGIN ISOLATION LEVEL " + level)
+			require.Equal(t, "100", a.one("SELECT bal FROM acc WHERE id = 1 "+lock))
+			b.exec("UPDATE acc SET bal = 7 WHERE id = 2") // not what was shown
+			a.exec("UPDATE acc SET bal = 110 WHERE id = 1", "COMMIT")
+			a.exec("BEGIN ISOLATION LEVEL " + level)
+			require.Equal(t, "110", a.one("SELECT bal FROM acc WHERE id = 1 "+lock))
+			b.exec("UPDATE acc SET bal = 0 WHERE id = 1")
+			_, err := execute(t.Context(), a.PgConn, "UPDATE acc SET bal = 120 WHERE id = 1; COMMIT")
+			require.Equal(t, "40001", codeOf(err))
+			a.exec("ROLLBACK")
+			require.Equal(t, "0", a.one("SELECT bal FROM acc WHERE id = 1"), "the update was not lost")
+		}
+	}
+	_, a, _ := pair(t, accounts)
+	a.fails("42P01", "SELECT * FROM acc FOR UPDATE OF nothing")
+	a.fails("0A000", "SELECT DISTINCT id FROM acc FOR UPDATE")
+	a.exec("BEGIN READ ONLY")
+	require.Contains(t, a.fails("25006", "SELECT * FROM acc FOR SHARE").Message, "SELECT FOR SHARE")
+	a.exec("ROLLBACK")
+}
+
+// TestIsolationSettings are those of PostgreSQL.
+func TestIsolationSettings(t *testing.T) {
+	_, a, b := pair(t, accounts, "INSERT INTO acc VALUES (1, 1)")
+	require.Equal(t, "serializable", a.one("SHOW default_transaction_isolation"))
+	a.exec("SET default_transaction_isolation = 'read committed'", "BEGIN")
+	a.exec("SELECT bal FROM acc")
+	b.exec("UPDATE acc SET bal = 2")
+	require.Equal(t, "2", a.one("SELECT bal FROM acc"))
+	a.fails("25001", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+	a.exec("ROLLBACK", "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE", "BEGIN")
+	require.Equal(t, "serializable", a.one("SHOW transaction_isolation"))
+	a.exec("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY, DEFERRABLE")
+	a.fails("25006", "DELETE FROM acc")
+	a.exec("ROLLBACK", "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE", "SELECT * FROM acc", "COMMIT")
+	a.fails("22023", "SET default_transaction_isolation = 'chaos'")
+}
+
+// TestSettingsWithinTransaction are those of the moment when a statement is
+// executed again at COMMIT.
+func TestSettingsWithinTransaction(t *testing.T) {
+	_, a, b := pair(t, "CREATE SCHEMA one", "CREATE SCHEMA two", "CREATE TABLE one.t (n int, at text)", "CREATE TABLE two.t (n int, at text)")
+	a.exec("SET search_path = one", "BEGIN", "INSERT INTO t VALUES (1, '2024-07-01 12:00Z'::timestamptz::text)",
+		"SAVEPOINT s", "SET LOCAL search_path = two", "SET LOCAL TimeZone = 'Asia/Tokyo'", "INSERT INTO t VALUES (2, '2024-07-01 12:00Z'::timestamptz::text)")
+	b.exec("INSERT INTO two.t VALUES (9, '')", "INSERT INTO one.t VALUES (8, '')")
+	a.exec("SAVEPOINT u", "ROLLBACK TO s", "INSERT INTO t VALUES (3, '')", "SET LOCAL search_path = two", "INSERT INTO t VALUES (4, '2024-07-01 12:00Z'::timestamptz::text)", "SET LOCAL search_path = nowhere", "COMMIT")
+	require.Equal(t, [][]string{{"1", "2024-07-01 12:00:00+00"}, {"3", ""}, {"8", ""}}, a.rows("SELECT * FROM one.t ORDER BY n"))
+	require.Equal(t, [][]string{{"4", "2024-07-01 12:00:00+00"}, {"9", ""}}, a.rows("SELECT * FROM two.t ORDER BY n"))
+}
+
+// TestSystemColumns make optimistic concurrency a WHERE clause.
+func TestSystemColumns(t *testing.T) {
+	_, a, b := pair(t, accounts, "INSERT INTO acc VALUES (1, 100), (2, 200)")
+	_, off := parts(t, a.ParameterStatus("tidemark.token"))
+	require.Equal(t, [][]string{{"1", off.String(), off.String()}}, a.rows("SELECT id, _lsn, _created_lsn FROM acc WHERE id = 1"))
+	require.Equal(t, [][]string{{"1", "100"}}, a.rows("SELECT * FROM acc WHERE _lsn = '"+off.String()+"' AND id = 1"))
+	b.exec("UPDATE acc SET bal = 101 WHERE id = 1")
+	_, later := parts(t, b.ParameterStatus("tidemark.token"))
+	stale := fmt.Sprintf("UPDATE acc SET bal = 0 WHERE id = 1 AND _lsn = '%s' RETURNING id", off)
+	require.Empty(t, a.rows(stale))
+	require.Len(t, a.rows(fmt.Sprintf("UPDATE acc SET bal = 0 WHERE id = 1 AND acc._lsn = '%s' RETURNING id", later)), 1)
+	require.Equal(t, "t", a.one("SELECT _lsn > _created_lsn FROM acc a WHERE id = 1"))
+	require.Equal(t, "1", a.one("SELECT count(*) FROM acc x JOIN acc y ON x._lsn > y._lsn"))
+	a.fails("42702", "SELECT _lsn FROM acc x, acc y")
+	a.fails("42703", "SELECT _lsn FROM (SELECT id FROM acc) x")
+	a.exec("BEGIN", "UPDATE acc SET bal = 1 WHERE id = 2")
+	require.Equal(t, [][]string{{"", off.String()}}, a.rows("SELECT _lsn, _created_lsn FROM acc WHERE id = 2"), "it has no offset before COMMIT")
+	a.exec("COMMIT", "CREATE TABLE own (_lsn int)", "INSERT INTO own VALUES (5)")
+	require.Equal(t, "5", a.one("SELECT _lsn FROM own"))
+	require.Equal(t, "0", a.one("SELECT count(*) FROM acc WHERE EXISTS (SELECT 1 FROM acc i WHERE i.id = acc.id AND i._lsn <> acc._lsn)"))
+}
+
+// TestBudgets bound what one entry costs, the same on every replica.
+func TestBudgets(t *testing.T) {
+	_, a, b := pair(t, accounts, "INSERT INTO acc SELECT i, 0 FROM generate_series(1, 1000) i")
+	a.exec("SET tidemark.max_transaction_rows = 500")
+	e := a.fails("54000", "UPDATE acc SET bal = 1")
+	require.Contains(t, e.Message, "more than 500 rows")
+	a.exec("UPDATE acc SET bal = 1 WHERE id <= 500", "RESET tidemark.max_transaction_rows", "SET tidemark.max_transaction_steps = 2000")
+	require.Contains(t, a.fails("54000", "DELETE FROM acc x USING acc y WHERE x.bal > y.bal + 5").Message, "looks at more than 2000 rows")
+	require.Equal(t, "1000000", a.one("SELECT count(*) FROM acc x, acc y"), "queries do not stop the log")
+	a.exec("BEGIN", "UPDATE acc SET bal = 2 WHERE id <= 100")
+	a.fails("54000", "UPDATE acc SET bal = (SELECT count(*) FROM acc x, acc y)")
+	a.exec("ROLLBACK")
+	// A query that would have to be executed again counts too.
+	big := "SELECT count(*) FROM acc x, acc y"
+	a.exec("BEGIN", big, "UPDATE acc SET bal = 2 WHERE id = 1", "COMMIT")
+	a.exec("BEGIN", big)
+	b.exec("UPDATE acc SET bal = 3 WHERE id = 2")
+	a.exec("UPDATE acc SET bal = 3 WHERE id = 1")
+	a.fails("54000", "COMMIT")
+	a.exec("SET tidemark.max_transaction_bytes = 1000")
+	a.fails("54000", "INSERT INTO acc SELECT i, 0 FROM generate_series(2000, 2500) i")
+	a.fails("22023", "SET tidemark.max_transaction_rows = -1")
+	require.Equal(t, "1000", a.one("SELECT count(*) FROM acc"))
+}
