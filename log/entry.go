@@ -1,5 +1,7 @@
 package log
 
+import "strconv"
+
 // FormatVersion is the version of the entry encoding that this code writes.
 const FormatVersion = 1
 
@@ -73,6 +75,31 @@ type Entry struct {
 	// microseconds since 2000-01-01 UTC.
 	Began int64
 }
+
+// TransactionID is the number of a transaction, which clients may ask for before
+// it commits: it tells transactions apart and grows about as time does. It has
+// nothing to do with the order of the log.
+type TransactionID uint64
+
+// transactionSeedBits is how many bits of the seed tell transactions apart that
+// began in the same microsecond.
+const transactionSeedBits = 10
+
+// TransactionID returns the number of the entry's transaction.
+func (e *Entry) TransactionID() TransactionID { return NewTransactionID(e.Began, e.Seed) }
+
+// NewTransactionID returns the number of a transaction by when it began, in
+// microseconds since 2000-01-01 UTC, and its seed.
+func NewTransactionID(began int64, seed Seed) TransactionID {
+	low := uint64(seed[0])<<8 | uint64(seed[1])
+	return TransactionID(uint64(max(began, 0))<<transactionSeedBits | low&(1<<transactionSeedBits-1))
+}
+
+// Began returns when the transaction began, in microseconds since 2000-01-01 UTC.
+func (x TransactionID) Began() int64 { return int64(x >> transactionSeedBits) }
+
+// String prints the number in decimal.
+func (x TransactionID) String() string { return strconv.FormatUint(uint64(x), 10) }
 
 // Setting is one session setting by its value in text.
 type Setting struct{ Name, Value string }

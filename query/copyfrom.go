@@ -88,10 +88,12 @@ func (s *Session) copyFrom(ctx context.Context, c *plan.Copy, w ResultWriter) (e
 	e := s.entry(log.KindCommand)
 	e.Seed = s.e.cfg.Seed()
 	e.Statements = []log.Statement{{Text: c.Text, Time: e.Time, Copy: data}}
+	s.once(e)
 	res, err := s.e.append(ctx, e)
 	if err != nil {
 		return err
 	}
+	s.used(e, res)
 	return s.answer(nil, res, w)
 }
 
@@ -113,7 +115,7 @@ func (s *Session) copyAheadOf(ctx context.Context, c *plan.Copy, prog *exec.Prog
 	tx := s.tx
 	now := s.e.now()
 	in := exec.ContextInputs{TxnTime: tx.began, StmtTime: now, Seed: tx.seed, Statement: len(tx.statements), Sequences: tx.seqs,
-		Session: exec.NewEntrySession(s.entry(log.KindTransaction), s.meaning, s.e.cfg.Database)}
+		Session: s.entrySession()}
 	rt := s.runtime(ctx, &statement{}, tx.txn, tx.view, in, w)
 	mark := tx.txn.Savepoint()
 	tx.seqs.drawn = nil

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,13 +94,25 @@ func (e *Engine) append(ctx context.Context, entry *log.Entry) (*log.Result, err
 	}
 	answer, err := e.cfg.Log.Append(context.WithoutCancel(ctx), data)
 	if err != nil {
-		return nil, appendError(err)
+		return nil, askFor(appendError(err), entry)
 	}
 	res, err := log.DecodeResult(answer)
 	if err != nil {
 		return nil, sqlstate.New(sqlstate.InternalError, "result of a log entry cannot be decoded: %v", err)
 	}
 	return res, nil
+}
+
+// askFor tells a client that does not know whether its transaction has been
+// committed how to find out.
+func askFor(err *sqlstate.Error, e *log.Entry) *sqlstate.Error {
+	if err.Code != sqlstate.TransactionResolutionUnknown {
+		return err
+	}
+	if e.IdempotencyKey != "" {
+		return err.WithHint("Try again with the same key, or ask: SELECT * FROM tidemark.outcome('%s').", strings.ReplaceAll(e.IdempotencyKey, "'", "''"))
+	}
+	return err.WithHint("Look in tidemark.log. A transaction with a %s can be tried again safely.", settingIdempotency)
 }
 
 // appendError says what a failed append means to a client.
@@ -114,8 +127,7 @@ func appendError(err error) *sqlstate.Error {
 			WithHint("Try again.")
 	case errors.Is(err, log.ErrUnknownOutcome), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return sqlstate.New(sqlstate.TransactionResolutionUnknown, "the outcome of the transaction is unknown").
-			WithDetail("It was proposed, but no answer came in time. It may have been committed or not.").
-			WithHint("Look in tidemark.log before you try again.")
+			WithDetail("It was proposed, but no answer came in time. It may have been committed or not.")
 	case errors.Is(err, log.ErrClosed):
 		return sqlstate.New(sqlstate.AdminShutdown, "the server is shutting down")
 	case errors.Is(err, log.ErrHalted):

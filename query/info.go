@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tidemark-db/tidemark/query/exec"
+	"github.com/tidemark-db/tidemark/query/expr"
 	"github.com/tidemark-db/tidemark/query/syscat"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
@@ -33,7 +34,13 @@ func (i sessionInfo) Call(name string, args []types.Datum) (types.Datum, bool, e
 	if d, ok := i.position(name); ok {
 		return d, true, nil
 	}
+	if d, ok, err := i.transaction(name, args); ok {
+		return d, true, err
+	}
 	switch name {
+	case expr.OutcomeName:
+		d, err := i.s.outcomeOf(args[0].Str())
+		return d, true, err
 	case "pg_sleep":
 		d, err := i.sleep(args[0].Float())
 		return d, true, err

@@ -73,6 +73,13 @@ func (tx *transaction) validates(q *plan.Statement) bool {
 	return true
 }
 
+// entrySession is the session as the transaction's entry will carry it.
+func (s *Session) entrySession() exec.EntrySession {
+	e := s.entry(log.KindTransaction)
+	e.Began, e.Seed = s.tx.began, s.tx.seed
+	return exec.NewEntrySession(e, s.meaning, s.e.cfg.Database)
+}
+
 // pending is the entry of what the transaction has done so far.
 func (s *Session) pending() *log.Entry {
 	tx := s.tx
@@ -96,7 +103,12 @@ func (s *Session) appendTransaction(ctx context.Context) (*log.Result, error) {
 			WithDetail("Tables that it has read were changed by others, so its queries would have to be executed again in the log.").
 			WithHint("Read in a transaction of its own, or raise %s.", exec.SettingMaxSteps)
 	}
-	return s.e.append(ctx, e)
+	s.once(e)
+	res, err := s.e.append(ctx, e)
+	if err == nil {
+		s.used(e, res)
+	}
+	return res, err
 }
 
 // changedSince reports whether anything that was put down may depend on something

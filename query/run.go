@@ -97,15 +97,16 @@ func (s *Session) runQuery(ctx context.Context, st *statement, prog *exec.Progra
 
 // describe announces a statement's rows where the protocol wants it.
 func (s *Session) describe(st *statement, prog *exec.Program, w ResultWriter) error {
-	if !st.describe || len(prog.Statement.Cols) == 0 && prog.Statement.Root == nil {
+	cols := wireColumns(prog.Statement)
+	if !st.describe || cols == nil {
 		return nil
 	}
-	return w.RowDescription(wireColumns(prog.Statement))
+	return w.RowDescription(cols)
 }
 
 // wireColumns are a statement's result columns; not nil for a query without any.
 func wireColumns(st *plan.Statement) []Column {
-	if len(st.Cols) == 0 && st.Root == nil {
+	if len(st.Cols) == 0 && (st.Root == nil || st.Silent) {
 		return nil
 	}
 	out := make([]Column, len(st.Cols))
@@ -129,10 +130,12 @@ func (s *Session) single(ctx context.Context, sts []*statement, w ResultWriter) 
 		s.e.cfg.Executor.Plans.Remember(st.query.Text(), st.query)
 		s.forgetBlocks(st.query)
 	}
+	s.once(e)
 	res, err := s.e.append(ctx, e)
 	if err != nil {
 		return err
 	}
+	s.used(e, res)
 	return s.answer(sts, res, w)
 }
 
@@ -287,7 +290,9 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 		// What writes is executed again from its entry: here too it may only see
 		// what the entry carries.
 		in.ClockTime = nil
-		in.Session = exec.NewEntrySession(s.entry(log.KindTransaction), s.meaning, s.e.cfg.Database)
+		own := s.entrySession()
+		in.Session = own
+		defer func() { tx.traced = tx.traced || own.Traced() }()
 	}
 	sink, err := open(wireColumns(prog.Statement))
 	if err != nil {
@@ -328,7 +333,7 @@ func readOnlyError(st *plan.Statement) error {
 	case st.RowLock != "":
 		name = "SELECT " + st.RowLock
 	case st.Root != nil:
-		name = "nextval()"
+		name = st.Writer + "()"
 	}
 	return sqlstate.New(sqlstate.ReadOnlySQLTransaction, "cannot execute %s in a read-only transaction", name)
 }

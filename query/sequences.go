@@ -136,7 +136,9 @@ type txSequences struct {
 	s     *Session
 	tx    *transaction
 	drawn []log.DrawnValue // by the current statement
-	own   map[types.OID]bool
+	// recalled are values that are drawn again: the transaction repeats another.
+	recalled []log.DrawnValue
+	own      map[types.OID]bool
 }
 
 // NextVal implements expr.Sequences.
@@ -148,6 +150,9 @@ func (q *txSequences) NextVal(seq types.OID) (int64, error) {
 	var v int64
 	if q.own[seq] || q.tx.view.Catalog().Sequence(catalog.ID(seq)) != found {
 		v, err = q.tx.txn.SequenceNext(found, 1)
+	} else if len(q.recalled) > 0 && q.recalled[0].Sequence == uint32(seq) {
+		v, q.recalled = q.recalled[0].Value, q.recalled[1:]
+		q.drawn = append(q.drawn, log.DrawnValue{Sequence: uint32(seq), Value: v})
 	} else if v, err = q.s.e.blocks.draw(q.s, found); err == nil {
 		q.drawn = append(q.drawn, log.DrawnValue{Sequence: uint32(seq), Value: v})
 	}

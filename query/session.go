@@ -60,6 +60,7 @@ type activity struct {
 	queryStart  int64
 	began       int64
 	xactStart   int64
+	transaction log.TransactionID // 0: none that anybody knows
 }
 
 // NewSession begins a session. The settings returned are those that the client
@@ -212,12 +213,22 @@ func (s *Session) Close() {
 func (s *Session) busy(query string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.noteTransaction()
 	s.status.query, s.status.state, s.status.queryStart = query, "active", s.e.now()
+}
+
+// noteTransaction notes the number of the transaction; status is locked.
+func (s *Session) noteTransaction() {
+	s.status.transaction = 0
+	if s.tx != nil && s.tx.traced {
+		s.status.transaction = s.tx.id()
+	}
 }
 
 func (s *Session) idle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.noteTransaction()
 	s.status.state = "idle"
 	s.status.xactStart = 0
 	if s.tx != nil && s.tx.explicit {

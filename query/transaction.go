@@ -29,9 +29,10 @@ type transaction struct {
 	// was put down and at the last one.
 	first, latest *exec.Meaning
 	touched       []catalog.ID // tables that what was put down depends on
-	steps         int64       // rows that queries looked at which may have to be validated
-	spent         *exec.Steps // by statements that write, of the budget
+	steps         int64        // rows that queries looked at which may have to be validated
+	spent         *exec.Steps  // by statements that write, of the budget
 	writes        bool
+	traced        bool // the client knows its number
 	// unportable says what was done whose answer may differ between machines, so
 	// that it cannot be validated; such a transaction may not write.
 	unportable string
@@ -85,6 +86,9 @@ func (s *Session) snapshot(ctx context.Context) error {
 		return s.advance(ctx)
 	}
 	v, err := s.readView(ctx)
+	if err == nil {
+		v, err = s.repeat(v)
+	}
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,8 @@ type applier struct {
 	dropped []catalog.StorageID
 	seqs    map[catalog.ID]committedSequence
 	staged  map[log.StageID]stagedChunks
+	// outcomes are those remembered by this call, by their keys.
+	outcomes map[string]*Outcome
 
 	catalogs []catalogVersion // published by this call
 	hash     hasher
@@ -145,7 +147,7 @@ func (r *Replica) newApplier() *applier {
 	a := &applier{
 		r: r, state: r.state, cat: p.catalog, over: &overlay{}, batch: p.store.db.NewBatch(),
 		sums: map[catalog.StorageID]storageSum{}, seqs: map[catalog.ID]committedSequence{},
-		staged: map[log.StageID]stagedChunks{},
+		staged: map[log.StageID]stagedChunks{}, outcomes: map[string]*Outcome{},
 	}
 	a.base = base{store: p.store, points: &a.pool.points, scans: &a.pool.scans, asOf: keys.MaxVersion}
 	return a
@@ -208,6 +210,10 @@ func (a *applier) execute(e *log.Entry, data []byte) (*log.Result, error) {
 // transact runs f in a transaction, and commits it or records its failure.
 func (a *applier) transact(e *log.Entry, data []byte, f func(*Txn) (log.Result, error)) (*log.Result, error) {
 	a.state.time = max(a.state.time+1, e.Time)
+	if known, err := a.recall(e); known != nil || err != nil {
+		return known, errors.Join(err, a.consume(e))
+	}
+	prev := a.state.offset
 	t := a.begin(e)
 	res, err := f(t)
 	if err == nil && res.Err != nil {
@@ -228,7 +234,7 @@ func (a *applier) transact(e *log.Entry, data []byte, f func(*Txn) (log.Result, 
 			return nil, err
 		}
 	}
-	return &res, a.consume(e)
+	return &res, errors.Join(a.remember(t, e, prev, &res), a.consume(e))
 }
 
 func (a *applier) begin(e *log.Entry) *Txn {

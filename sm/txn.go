@@ -47,6 +47,7 @@ type Txn struct {
 	decoder rowDecoder
 	gaps    []gap
 	closed  bool
+	traced  bool
 
 	rowBuf, prefixBuf, keyBuf []byte
 	keyDatums                 []types.Datum

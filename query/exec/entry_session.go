@@ -17,6 +17,8 @@ import (
 type EntrySession interface {
 	expr.SessionInfo
 	syscat.Session
+	// Traced reports whether the number of the entry's transaction was asked for.
+	Traced() bool
 }
 
 // NewEntrySession returns the session that an entry carries. A session that runs
@@ -29,7 +31,11 @@ type entrySession struct {
 	entry    *log.Entry
 	meaning  *Meaning
 	database string
+	traced   bool
 }
+
+// Traced implements EntrySession.
+func (s *entrySession) Traced() bool { return s.traced }
 
 // Setting implements expr.SessionInfo.
 func (s *entrySession) Setting(name string) (string, bool) {
@@ -61,6 +67,14 @@ func (s *entrySession) Call(name string, _ []types.Datum) (types.Datum, bool, er
 			return types.NullDatum, true, nil
 		}
 		return types.String(s.meaning.SearchPath[len(s.meaning.SearchPath)-1]), true, nil
+	case "txid_current", "pg_current_xact_id":
+		s.traced = true
+		return types.Int(int64(s.entry.TransactionID())), true, nil
+	case "txid_current_if_assigned", "pg_current_xact_id_if_assigned":
+		if !s.traced {
+			return types.NullDatum, true, nil
+		}
+		return types.Int(int64(s.entry.TransactionID())), true, nil
 	case "version":
 		return types.String(VersionText), true, nil
 	}

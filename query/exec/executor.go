@@ -53,6 +53,7 @@ type entryRun struct {
 	session EntrySession
 	seqs    *entrySequences
 	steps   *Steps
+	traced  bool // by a session before this one
 	result  log.Result
 	bytes   int
 }
@@ -71,6 +72,9 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 		_, err = r.replay()
 	} else {
 		err = r.command()
+	}
+	if r.traced || r.session.Traced() {
+		txn.Trace()
 	}
 	r.result.Drawn = r.seqs.newest()
 	return r.result, err

@@ -68,6 +68,9 @@ func (p *Program) Run(rt *Runtime, sink Sink) (int64, error) {
 			return n, err
 		}
 		n++
+		if p.Statement.Silent {
+			continue
+		}
 		if err := sink(row); err != nil {
 			return n, err
 		}

@@ -77,6 +77,7 @@ func (r *entryRun) use(settings []log.Setting) error {
 	if err != nil {
 		return err
 	}
+	r.traced = r.traced || r.session.Traced()
 	r.meaning, r.session = m, NewEntrySession(r.entry, m, r.x.Database)
 	return nil
 }

@@ -49,6 +49,8 @@ type Func struct {
 	OutNames []string
 	OutTypes []*types.Type
 
+	Own bool // in the schema OwnSchema, not in pg_catalog
+
 	bind      func(b *binding) evalFunc
 	bindSet   func(b *binding) setFunc
 	shortened bool // a variant with fewer arguments, for defaults; not listed

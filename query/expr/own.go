@@ -24,9 +24,6 @@ const serverVersion = "PostgreSQL 15.0"
 // Version returns what version() prints for a release of Tidemark.
 func Version(release string) string { return serverVersion + " (Tidemark " + release + ")" }
 
-// ownFuncs are the functions PostgreSQL does not have.
-func ownFuncs() []*Func { return nil }
-
 func location(c *Ctx) *time.Location {
 	if c.Format == nil || c.Format.Location == nil {
 		return time.UTC

@@ -87,6 +87,7 @@ func newLibrary() *library {
 	}
 	for i, f := range ownFuncs() {
 		f.OID = types.OID(firstOwnOID + i)
+		f.Own = true
 		l.addFunc(f)
 	}
 	slices.SortFunc(l.funcs, func(a, b *Func) int { return int(a.OID) - int(b.OID) })
@@ -188,7 +189,11 @@ func parseFunc(w []string) *Func {
 func (l *library) addFunc(f *Func) {
 	l.funcs = append(l.funcs, f)
 	l.funcByOID[f.OID] = f
-	l.funcByName[f.Name] = append(l.funcByName[f.Name], f)
+	name := f.Name
+	if f.Own {
+		name = OwnSchema + "." + name
+	}
+	l.funcByName[name] = append(l.funcByName[name], f)
 }
 
 // addShortened adds the variants that parameters with defaults allow.

@@ -34,6 +34,9 @@ var bigStatement sync.Mutex
 type Statement struct {
 	AST  ast.Stmt
 	Wait *WaitStmt
+	// Assert: AST is the query that an ASSERT stands for; its result is of no
+	// interest.
+	Assert bool
 
 	// Text is the statement's own text, without the semicolon.
 	Text string
@@ -80,6 +83,12 @@ func parseOne(sql string, p piece, offset int) (Statement, error) {
 	}
 	if wait != nil {
 		st.Wait = wait
+		return st, nil
+	}
+	if st.AST, err = parseAssert(text); err != nil {
+		return st, sqlstate.As(err).WithPosition(st.Offset + 1)
+	}
+	if st.Assert = st.AST != nil; st.Assert {
 		return st, nil
 	}
 	plain, err := plainBytes(text)

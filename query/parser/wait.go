@@ -30,8 +30,7 @@ var (
 // parseWait recognises a WAIT statement; nil and no error mean that text is
 // something else.
 func parseWait(text string) (*WaitStmt, error) {
-	if i := strings.IndexFunc(text, func(r rune) bool { return r != ' ' && r != '\n' && r != '\t' && r != '\r' }); i < 0 ||
-		(text[i] != 'w' && text[i] != 'W' && text[i] != '/' && text[i] != '-') {
+	if !mayBegin(text, 'w') {
 		return nil, nil
 	}
 	loc := waitStart.FindStringIndex(text)

@@ -10,8 +10,9 @@ import (
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
-// sequenceFuncs draw from or set a sequence.
-var sequenceFuncs = map[string]bool{"nextval": true, "setval": true}
+// writingFuncs change something: they draw from or set a sequence, or make the
+// transaction known by a number.
+var writingFuncs = map[string]bool{"nextval": true, "setval": true, "txid_current": true, "pg_current_xact_id": true}
 
 // call binds a function call, an aggregate or a cast written as a call.
 func (b *binder) call(n *ast.FuncCall, s *scope) (Expr, error) {
@@ -22,6 +23,10 @@ func (b *binder) call(n *ast.FuncCall, s *scope) (Expr, error) {
 	name := parts[len(parts)-1]
 	if len(parts) > 1 && parts[0] != "pg_catalog" && parts[0] != "tidemark" && parts[0] != "information_schema" {
 		return nil, sqlstate.New(sqlstate.UndefinedFunction, "function %s does not exist", strings.Join(parts, "."))
+	}
+	if len(parts) > 1 && parts[0] == expr.OwnSchema {
+		name = parts[0] + "." + name
+		b.locking = b.locking || name == expr.AssertName
 	}
 	if n.Over != nil {
 		return nil, unsupported("a window function (OVER)")
@@ -92,8 +97,8 @@ func (b *binder) funcCallVariadic(name string, args []Expr, variadic bool) (Expr
 	if err != nil {
 		return nil, err
 	}
-	if sequenceFuncs[name] {
-		b.sequences, b.volatile = true, true
+	if writingFuncs[name] {
+		b.writer, b.volatile = name, true
 	}
 	return b.resolved(r, args)
 }

@@ -15,7 +15,7 @@ func Classify(st parser.Statement) (Command, error) {
 	if st.Wait != nil {
 		return &Wait{Target: st.Wait.Target, Timeout: st.Wait.Timeout, NoThrow: st.Wait.NoThrow}, nil
 	}
-	q := &Query{node: st.AST, text: st.Text, offset: st.Offset}
+	q := &Query{node: st.AST, text: st.Text, offset: st.Offset, assert: st.Assert}
 	switch n := st.AST.(type) {
 	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt,
 		*ast.CreateStmt, *ast.CreateTableAsStmt, *ast.IndexStmt, *ast.CreateSchemaStmt, *ast.CreateSeqStmt, *ast.AlterSeqStmt,

@@ -34,7 +34,7 @@ func BindCopyFrom(env Env, c *CopySpec) (*Statement, error) {
 		return nil, err
 	}
 	b.read(t.ID)
-	st.Columns, st.Reads, st.CallsSequence, st.Volatile = b.columns, b.readOrder, b.sequences, b.volatile
+	st.Columns, st.Reads, st.Writer, st.Volatile = b.columns, b.readOrder, b.writer, b.volatile
 	return st, nil
 }
 

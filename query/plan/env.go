@@ -46,6 +46,7 @@ type Query struct {
 	node   ast.Stmt
 	text   string
 	offset int
+	assert bool // it is an ASSERT
 }
 
 // Text is the statement's own text.
@@ -118,7 +119,7 @@ type binder struct {
 	allTables   bool
 	local       bool
 	volatile    bool
-	sequences   bool
+	writer      string
 	uncacheable bool
 	unportable  string
 	locking     bool
@@ -151,10 +152,13 @@ func (q *Query) Bind(env Env) (st *Statement, err error) {
 	}
 	st.Params = b.params
 	st.Columns = b.columns
-	st.Volatile, st.CallsSequence, st.Uncacheable = b.volatile, b.sequences, b.uncacheable
+	st.Volatile, st.Writer, st.Uncacheable = b.volatile, b.writer, b.uncacheable
 	st.Unportable, st.Locking, st.RowLock = b.unportable, b.locking, b.rowLock
 	st.Reads, st.AllTables, st.Local = b.readOrder, b.allTables, b.local
 	b.optimize(st)
+	if q.assert {
+		st.Tag, st.Cols, st.Silent = "ASSERT", nil, true
+	}
 	return st, nil
 }
 

@@ -68,6 +68,6 @@ func DefaultOf(env Env, text, column string, rc ResultColumn) (*Statement, error
 	}
 	p := &Project{In: &Values{Rows: [][]Expr{{}}}}
 	b.project(p, e, column)
-	st := &Statement{Root: p, Out: p.Out, Cols: []ResultColumn{rc}, Tag: "SELECT", Columns: b.columns, Volatile: b.volatile, CallsSequence: b.sequences}
+	st := &Statement{Root: p, Out: p.Out, Cols: []ResultColumn{rc}, Tag: "SELECT", Columns: b.columns, Volatile: b.volatile, Writer: b.writer}
 	return st, nil
 }

@@ -35,7 +35,7 @@ type Scan struct {
 	// Handle: the four columns after Out are the row's key (bytea), the offsets
 	// of its creation and last change (pg_lsn) and its stored form (bytea): what
 	// Update and Delete need to name the row.
-	Handle  []ColID
+	Handle []ColID
 	// System: two more columns, the offsets (pg_lsn) of the row's last change
 	// and of its creation, for a query that names them.
 	System  []ColID

@@ -28,6 +28,9 @@ type Statement struct {
 	// Tag is the command tag without its count; it is SELECT for queries.
 	Tag string
 
+	// Silent: it is a query whose rows nobody is shown.
+	Silent bool
+
 	// Ordered: the query has an ORDER BY, so the order of its rows means
 	// something.
 	Ordered bool
@@ -47,9 +50,10 @@ type Statement struct {
 	Local bool
 
 	// Volatile: running it twice on the same state may answer differently
-	// (random(), nextval(), …); CallsSequence: it draws from a sequence.
-	Volatile      bool
-	CallsSequence bool
+	// (random(), nextval(), …). Writer names a function in it that changes
+	// something (nextval, …), so that a query has to go through the log.
+	Volatile bool
+	Writer   string
 
 	// Unportable names a function that it calls and whose answer may differ between machines,
 	// so it cannot be run again when a transaction is validated.
@@ -60,7 +64,7 @@ type Statement struct {
 }
 
 // ReadOnly reports whether the statement changes nothing.
-func (s *Statement) ReadOnly() bool { return s.Root != nil && !s.CallsSequence }
+func (s *Statement) ReadOnly() bool { return s.Root != nil && s.Writer == "" }
 
 // ResultColumn is one column of a result.
 type ResultColumn struct {

@@ -18,6 +18,7 @@ var procData string
 // proc is one row of pg_proc.
 type proc struct {
 	oid             types.OID
+	schema          catalog.ID
 	name, src       string
 	cost, rows      float64
 	kind            byte // f or a
@@ -121,7 +122,7 @@ func orEmpty(s string) string {
 // parseProc reads a line of data/procs.txt.
 func parseProc(w []string) *proc {
 	return &proc{
-		oid: types.OID(number(w[0])), kind: 'f', name: w[2], src: w[3], cost: float64(number(w[4])), rows: float64(number(w[5])),
+		oid: types.OID(number(w[0])), schema: catalog.PgCatalogID, kind: 'f', name: w[2], src: w[3], cost: float64(number(w[4])), rows: float64(number(w[5])),
 		parallel: w[6][0], leakproof: w[7] == "t", volatility: w[8][0], strict: w[9] == "t", retSet: w[10] == "t",
 		ret: types.OID(number(w[11])), variadic: types.OID(number(w[12])), defaults: int(number(w[13])),
 		args: oidList(w[14]), allArgs: oidList(w[15]), modes: orEmpty(w[16]), argNames: orEmpty(w[17]),
@@ -131,7 +132,7 @@ func parseProc(w []string) *proc {
 
 // ownProc describes a function that PostgreSQL does not have.
 func ownProc(f *expr.Func) *proc {
-	p := &proc{oid: f.OID, name: f.Name, src: f.Name, cost: 1, kind: 'f', parallel: 'u', strict: f.Strict, retSet: f.RetSet,
+	p := &proc{oid: f.OID, schema: catalog.TidemarkSchemaID, name: f.Name, src: f.Name, cost: 1, kind: 'f', parallel: 'u', strict: f.Strict, retSet: f.RetSet,
 		ret: f.Ret.OID, volatility: "isv"[f.Volatility], result: f.Ret.SQLName}
 	var texts []string
 	for _, a := range f.Args {
@@ -175,7 +176,7 @@ const (
 func (p *proc) set(w *writer) {
 	w.set("oid", num(p.oid))
 	w.set("proname", str(p.name))
-	w.set("pronamespace", num(catalog.PgCatalogID))
+	w.set("pronamespace", num(p.schema))
 	w.set("proowner", num(superuserOID))
 	w.set("prolang", num(languageInternal))
 	w.set("procost", types.Float(p.cost))

@@ -23,6 +23,8 @@ const (
 	Sequences   Space = 0x07
 	Staged      Space = 0x08
 	Sums        Space = 0x09
+	Outcomes    Space = 0x10
+	Expiries    Space = 0x11
 )
 
 const (
@@ -75,6 +77,17 @@ func AppendStaged(dst []byte, id log.StageID, chunk uint32) []byte {
 	return append(binary.BigEndian.AppendUint32(dst, chunk), sentinel)
 }
 
+// AppendOutcome appends the key of what is remembered of a transaction under a
+// name of some kind.
+func AppendOutcome(dst []byte, kind byte, name string) []byte {
+	return append(append(append(dst, byte(Outcomes), kind), name...), sentinel)
+}
+
+// AppendExpiry appends the key that says when the record at outcome is forgotten.
+func AppendExpiry(dst []byte, at int64, outcome []byte) []byte {
+	return append(append(binary.BigEndian.AppendUint64(append(dst, byte(Expiries)), uint64(at)), outcome...), sentinel)
+}
+
 // AppendVersion makes a versioned key of a prefix.
 func AppendVersion(prefix []byte, v log.Offset) []byte {
 	return append(binary.BigEndian.AppendUint64(prefix, ^uint64(v)), SuffixBytes)
@@ -115,7 +128,8 @@ type Key struct {
 	Seq     uint32            // commands
 	Stage   log.StageID       // staged
 	Chunk   uint32            // staged
-	Body    []byte            // rows, entries: the key within the storage; meta: the name
+	Body    []byte            // rows, entries: the key within the storage; meta: the name; outcomes: kind and name; expiries: the key that expires
+	Time    int64             // expiries
 	Version log.Offset        // versioned keys that have a suffix
 	// Versioned says that the key has a version suffix.
 	Versioned bool
@@ -143,8 +157,10 @@ func Decode(key []byte) (Key, error) {
 func (k *Key) decodeBody(key, body []byte) error {
 	versioned, size := false, len(body)
 	switch k.Space {
-	case Meta:
+	case Meta, Outcomes:
 		k.Body = body
+	case Expiries:
+		size = max(len(body), 8)
 	case Descriptors, Sequences:
 		versioned, size = true, 4
 	case Sums:
@@ -174,6 +190,8 @@ func (k *Key) decodeBody(key, body []byte) error {
 	case Commands:
 		k.Offset = log.Offset(binary.BigEndian.Uint64(body))
 		k.Seq = binary.BigEndian.Uint32(body[8:])
+	case Expiries:
+		k.Time, k.Body = int64(binary.BigEndian.Uint64(body)), body[8:]
 	case Staged:
 		copy(k.Stage[:], body)
 		k.Chunk = binary.BigEndian.Uint32(body[16:])
@@ -186,6 +204,10 @@ func (k Key) Append(dst []byte) []byte {
 	switch k.Space {
 	case Meta:
 		dst = AppendMeta(dst, string(k.Body))
+	case Outcomes:
+		dst = append(append(append(dst, byte(Outcomes)), k.Body...), sentinel)
+	case Expiries:
+		dst = AppendExpiry(dst, k.Time, k.Body)
 	case Descriptors, Sequences:
 		dst = AppendID(dst, k.Space, k.ID)
 	case Sums:
@@ -225,6 +247,10 @@ func Describe(key []byte) string {
 	switch k.Space {
 	case Meta:
 		s = fmt.Sprintf("meta/%q", k.Body)
+	case Outcomes:
+		s = fmt.Sprintf("outcome/%q", k.Body)
+	case Expiries:
+		s = fmt.Sprintf("expiry/%d/%q", k.Time, k.Body)
 	case Descriptors:
 		s = fmt.Sprintf("descriptor/%d", k.ID)
 	case Sequences:
