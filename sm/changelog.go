@@ -1,6 +1,7 @@
 package sm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -20,9 +21,13 @@ type logIter struct {
 	arena arena
 }
 
-// open prepares a walk over the records in [lo, hi).
+// open prepares a walk over the records in [lo, hi); without an iterator when
+// that is empty, since Pebble wants bounds in their order.
 func (l *logIter) open(v *View, lo, hi []byte) {
 	l.v, l.lo = v, lo
+	if bytes.Compare(lo, hi) >= 0 {
+		return
+	}
 	s := v.p.store
 	if l.it, l.err = s.scans.get(s.db, v.p.generation); l.err == nil {
 		l.it.SetBounds(lo, hi)
@@ -267,7 +272,7 @@ func (it *CommandIter) nextCommitted() (h commandHead, ok bool, err error) {
 
 // lastCommitted returns the head of the last committed command of the range.
 func (it *CommandIter) lastCommitted() (h commandHead, ok bool, err error) {
-	if it.err != nil {
+	if it.err != nil || it.it.Iterator == nil {
 		return h, false, it.err
 	}
 	for ok := it.it.Last(); ok; ok = it.it.Prev() {

@@ -25,7 +25,14 @@ func (a *applier) commitTxn(t *Txn, data []byte) (log.Offset, error) {
 	if err := a.writeDescriptors(t, commit); err != nil {
 		return 0, err
 	}
-	if err := t.over.commit(commit, func(key []byte, v *version) error { return a.writeVersion(key, v, commit) }); err != nil {
+	large := len(t.over.undo) >= bulkWrites
+	err := t.over.commit(commit, func(key []byte, v *version) error {
+		if !large {
+			t.touched = append(t.touched, key)
+		}
+		return a.writeVersion(key, v, commit)
+	})
+	if err != nil {
 		return 0, err
 	}
 	if err := a.writeChanges(t, start); err != nil {
@@ -35,6 +42,7 @@ func (a *applier) commitTxn(t *Txn, data []byte) (log.Offset, error) {
 		return 0, err
 	}
 	a.addDeltas(t, commit)
+	a.noteChanges(t, large, commit)
 	head := commandHead{
 		TxnHeader: TxnHeader{Start: start, Prev: a.state.offset, Time: a.state.time, Changes: int64(len(t.changes))},
 		rows:      t.rowsChanged,
@@ -166,7 +174,7 @@ func (a *applier) writeDescriptors(t *Txn, commit log.Offset) error {
 		if err := a.batch.Set(keys.AppendVersion(prefix, commit), value, nil); err != nil {
 			return err
 		}
-		a.settleDescriptor(t, before, after)
+		a.settleDescriptor(t, before, after, commit)
 	}
 	if changed {
 		t.cat = t.cat.Edit()
@@ -177,7 +185,7 @@ func (a *applier) writeDescriptors(t *Txn, commit log.Offset) error {
 	return nil
 }
 
-func (a *applier) settleDescriptor(t *Txn, before, after catalog.Descriptor) {
+func (a *applier) settleDescriptor(t *Txn, before, after catalog.Descriptor, commit log.Offset) {
 	switch d := before.(type) {
 	case *catalog.Table:
 		n, _ := after.(*catalog.Table)
@@ -186,7 +194,7 @@ func (a *applier) settleDescriptor(t *Txn, before, after catalog.Descriptor) {
 			a.sums[d.Storage] = storageSum{}
 			a.dropped = append(a.dropped, d.Storage)
 		}
-		a.r.noteChange(d.ID, log.Next(a.state.end))
+		a.r.recent.whole(d.ID, commit)
 	case *catalog.Sequence:
 		if after == nil && t.seqs == nil {
 			t.seqs = map[catalog.ID]sequenceState{}
@@ -197,7 +205,7 @@ func (a *applier) settleDescriptor(t *Txn, before, after catalog.Descriptor) {
 		}
 	}
 	if n, ok := after.(*catalog.Table); ok {
-		a.r.noteChange(n.ID, log.Next(a.state.end))
+		a.r.recent.whole(n.ID, commit)
 	}
 }
 
@@ -206,7 +214,6 @@ func (a *applier) settleDescriptor(t *Txn, before, after catalog.Descriptor) {
 func (a *applier) addDeltas(t *Txn, commit log.Offset) {
 	for i := range t.deltas {
 		d := &t.deltas[i]
-		a.r.noteChange(d.table, commit)
 		tbl := t.cat.Table(d.table)
 		if tbl == nil || tbl.Storage != d.storage {
 			continue
@@ -215,6 +222,20 @@ func (a *applier) addDeltas(t *Txn, commit log.Offset) {
 		s.add(d.storageSum)
 		a.sums[d.storage] = s
 		a.state.total.add(d.sum)
+	}
+}
+
+// noteChanges notes what others may ask for that a transaction has changed.
+func (a *applier) noteChanges(t *Txn, large bool, commit log.Offset) {
+	for i := range t.deltas {
+		if large {
+			a.r.recent.whole(t.deltas[i].table, commit)
+		} else {
+			a.r.recent.table(t.deltas[i].table, commit)
+		}
+	}
+	if !large {
+		a.r.recent.note(t.touched, commit)
 	}
 }
 

@@ -44,11 +44,7 @@ type Replica struct {
 	sumsMu sync.RWMutex
 	sums   map[catalog.StorageID]storageSum
 
-	changedMu sync.RWMutex
-	// changed has the last transaction that changed a table, of those since
-	// knownSince.
-	changed    map[catalog.ID]log.Offset
-	knownSince log.Offset
+	recent recentChanges
 }
 
 var _ log.StateMachine = (*Replica)(nil)
@@ -126,9 +122,7 @@ func (r *Replica) load(s *store) error {
 	r.sumsMu.Lock()
 	r.sums = sums
 	r.sumsMu.Unlock()
-	r.changedMu.Lock()
-	r.changed, r.knownSince = map[catalog.ID]log.Offset{}, st.offset
-	r.changedMu.Unlock()
+	r.recent.reset(st.offset)
 	r.catalogs.reset(cat, versions)
 	r.published.Store(&published{
 		position: st.position(), catalog: cat, store: s,
@@ -262,21 +256,6 @@ func (r *Replica) acquire() (*published, error) {
 			return nil, log.ErrClosed
 		}
 	}
-}
-
-// TableChangedSince reports whether a committed transaction may have changed
-// the table, its rows or its descriptor, after off. It is conservative: true
-// when this node cannot tell, as after a restart.
-func (r *Replica) TableChangedSince(t catalog.ID, off log.Offset) bool {
-	r.changedMu.RLock()
-	defer r.changedMu.RUnlock()
-	return off < r.knownSince || r.changed[t] > off
-}
-
-func (r *Replica) noteChange(t catalog.ID, at log.Offset) {
-	r.changedMu.Lock()
-	r.changed[t] = at
-	r.changedMu.Unlock()
 }
 
 // RowCount returns about how many rows the table has now; it is for planning

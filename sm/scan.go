@@ -113,12 +113,11 @@ func (it *Iter) nextSpan() bool {
 	if it.index {
 		space, storage = keys.Entries, it.opt.Index.Storage
 	}
-	lo := keys.Terminate(append(keys.AppendStorage(nil, space, storage), s.Lo...))
-	var hi []byte
-	if s.Hi != nil {
-		hi = keys.Terminate(append(keys.AppendStorage(nil, space, storage), s.Hi...))
-	} else {
-		hi = keys.Terminate(keys.PrefixEnd(keys.AppendStorage(nil, space, storage)))
+	lo, hi := s.bounds(space, storage)
+	if bytes.Compare(lo, hi) >= 0 {
+		// Pebble does not say what an iterator does with bounds in the wrong order,
+		// and this one goes back to a pool: it would lose keys for somebody else.
+		return it.nextSpan()
 	}
 	it.overCur.start(lo, hi)
 	it.err = it.baseCur.start(lo, hi)

@@ -49,6 +49,10 @@ type Txn struct {
 	closed  bool
 	traced  bool
 
+	// touched are keys that the transaction has changed, or of index entries of
+	// rows that it has changed.
+	touched [][]byte
+
 	rowBuf, prefixBuf, keyBuf []byte
 	keyDatums                 []types.Datum
 	newEntries, oldEntries    []entryPlan
@@ -176,8 +180,8 @@ func (t *Txn) Start() log.Offset { return log.Next(t.end) }
 // Speculative reports whether the transaction can never commit.
 func (t *Txn) Speculative() bool { return t.app == nil }
 
-// TableChangedSince is Replica.TableChangedSince as of this transaction's
-// start; earlier entries of the same Apply call count.
+// TableChangedSince is Replica.TableChangedSince; earlier entries of the same
+// Apply call count.
 func (t *Txn) TableChangedSince(id catalog.ID, off log.Offset) bool {
 	return t.r.TableChangedSince(id, off)
 }

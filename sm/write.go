@@ -114,6 +114,9 @@ func (t *Txn) planUpdate(tbl *catalog.Table, old *Row, row []types.Datum, key []
 	for i := range t.newEntries {
 		o, n := t.oldEntries[i], t.newEntries[i]
 		if o.include && n.include && !moved && bytes.Equal(o.prefix, n.prefix) {
+			if t.app != nil {
+				t.touched = append(t.touched, n.prefix)
+			}
 			continue
 		}
 		if o.include {

@@ -45,7 +45,8 @@ type compiled struct {
 
 // compiler compiles one statement.
 type compiler struct {
-	ctes map[*plan.CTE]*compiledCTE
+	ctes  map[*plan.CTE]*compiledCTE
+	scans []*scanOp
 }
 
 // node compiles a plan node; outer is the layout of the row around it, nil at

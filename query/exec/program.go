@@ -15,6 +15,8 @@ type Program struct {
 	insert *insertProgram
 	update *updateProgram
 	delete *deleteProgram
+
+	reads []tableRead
 }
 
 // Compile compiles a bound statement.
@@ -33,6 +35,7 @@ func Compile(st *plan.Statement) *Program {
 	case st.Delete != nil:
 		p.delete = c.delete(st.Delete, root)
 	}
+	p.reads = tableReads(st, c.scans)
 	return p
 }
 

@@ -115,7 +115,7 @@ func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
 	if err == nil {
 		q := prog.Statement
 		if q.ReadOnly() && st.Copy == nil {
-			if same, known := seen.unchanged(q); known {
+			if same, known := seen.unchanged(prog, rt); known {
 				if !same {
 					return nil, Conflict(i)
 				}
@@ -123,10 +123,12 @@ func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
 			}
 		} else {
 			rt.Steps = r.steps
+			seen.wrote(prog, seen.changed(prog, rt))
 		}
-		seen.add(q)
 		d = NewDigest(q.Ordered)
 		n, err = r.run(prog, rt, st, func(row []types.Datum) error { d.Row(row); return nil })
+	} else {
+		seen.all = true // what it would have written cannot be said
 	}
 	if err != nil {
 		var e *sqlstate.Error

@@ -61,6 +61,7 @@ func (c *compiler) scan(n *plan.Scan, outer *layout) compiled {
 			op.hi = c.expr(a.Hi.Expr, outer)
 		}
 	}
+	c.scans = append(c.scans, op)
 	return compiled{op, lay}
 }
 

@@ -195,6 +195,20 @@ func eachKey(keys []SortKey, f func(Expr)) {
 	}
 }
 
+// Fixed reports whether the bounds refer to no row around the scan.
+func (a *Access) Fixed() bool {
+	fixed := true
+	a.each(func(e Expr) {
+		Walk(e, func(x Expr) bool {
+			if _, ok := x.(*ColRef); ok {
+				fixed = false
+			}
+			return fixed
+		})
+	})
+	return fixed
+}
+
 func (a *Access) each(f func(Expr)) {
 	for _, e := range a.Eq {
 		f(e)
