@@ -18,7 +18,7 @@ const (
 
 	// DefaultCacheBytes is the size of the block cache that all databases of a
 	// node share.
-	DefaultCacheBytes = 64 << 20
+	DefaultCacheBytes = 128 << 20
 )
 
 // Config says where a node keeps its data and how it is reached. The zero value
