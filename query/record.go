@@ -84,7 +84,7 @@ func (s *Session) entrySession() exec.EntrySession {
 func (s *Session) pending() *log.Entry {
 	tx := s.tx
 	e := s.entry(log.KindTransaction)
-	e.Began, e.Seed, e.Snapshot, e.Statements = tx.began, tx.seed, tx.view.Offset(), tx.statements
+	e.Began, e.Seed, e.Snapshot, e.Statements, e.Current = tx.began, tx.seed, tx.view.Offset(), tx.statements, tx.current
 	if tx.first != nil {
 		e.Settings = tx.first.Settings
 	}

@@ -20,6 +20,7 @@ type transaction struct {
 	readOnly   bool
 	isolation  string
 	began      int64
+	current    []log.DrawnValue // the session's sequence values at the beginning
 	seed       log.Seed
 	before     settings // of the session, for ROLLBACK
 	view       *sm.View // nil until the first statement that reads
@@ -50,7 +51,7 @@ type sessionSavepoint struct {
 
 // begin starts a transaction.
 func (s *Session) begin(explicit bool, m plan.TransactionModes) error {
-	tx := &transaction{explicit: explicit, began: s.e.now(), seed: s.e.cfg.Seed(), before: s.settings}
+	tx := &transaction{explicit: explicit, began: s.e.now(), seed: s.e.cfg.Seed(), before: s.settings, current: s.drawn()}
 	level, _ := s.settings.get("default_transaction_isolation")
 	readOnly, _ := s.settings.get("default_transaction_read_only")
 	tx.isolation, tx.readOnly = level, readOnly == "on"

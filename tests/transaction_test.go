@@ -346,3 +346,14 @@ func TestPipelinesAreOneTransaction(t *testing.T) {
 	require.Equal(t, "23505", e.Code)
 	require.Equal(t, "3", a.one("SELECT count(*) FROM p"))
 }
+
+// TestCurrvalWithinTransaction is what had been drawn when the statement ran, not
+// at COMMIT.
+func TestCurrvalWithinTransaction(t *testing.T) {
+	_, a, _ := pair(t, "CREATE TABLE t (x int8)", "CREATE SEQUENCE s")
+	before := a.one("SELECT nextval('s')")
+	a.exec("BEGIN", "INSERT INTO t VALUES (currval('s'))")
+	within := a.one("SELECT nextval('s')")
+	a.exec("INSERT INTO t VALUES (currval('s'))", "COMMIT")
+	require.Equal(t, [][]string{{before}, {within}}, a.rows("SELECT x FROM t ORDER BY x"))
+}
