@@ -47,6 +47,12 @@ func (s *Session) record(st log.Statement, p *exec.Program) {
 		tx.writes = true
 	} else if !tx.validates(q) {
 		return
+	} else if len(q.Reads) > 0 && tx.unportable == "" {
+		if q.Unportable != "" {
+			tx.unportable = "function " + q.Unportable + " on table data"
+		} else if q.Local {
+			tx.unportable = "reading a table together with a view of the server"
+		}
 	}
 	tx.touch(q)
 	s.put(st)
@@ -60,17 +66,8 @@ func (tx *transaction) validates(q *plan.Statement) bool {
 		return false // its answer depends on nothing that may change
 	case len(q.Reads) == 0 && q.Local:
 		return false // of the server itself: there is nothing to validate
-	case tx.readCommitted() && !q.Locking:
-		return false
 	}
-	if len(q.Reads) > 0 && tx.unportable == "" {
-		if tx.unportable = q.Unportable; tx.unportable != "" {
-			tx.unportable = "function " + tx.unportable + " on table data"
-		} else if q.Local {
-			tx.unportable = "reading a table together with a view of the server"
-		}
-	}
-	return true
+	return !tx.readCommitted() || q.Locking
 }
 
 // entrySession is the session as the transaction's entry will carry it.

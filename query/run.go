@@ -286,6 +286,11 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 	if tx.readOnly && (writes || prog.Statement.RowLock != "") {
 		return prog, "", nil, readOnlyError(prog.Statement)
 	}
+	if !writes && !tx.validates(prog.Statement) {
+		// It is not put down and takes no number among the statements, by which
+		// random numbers are told apart.
+		in.Seed = s.e.cfg.Seed()
+	}
 	if writes {
 		// What writes is executed again from its entry: here too it may only see
 		// what the entry carries.

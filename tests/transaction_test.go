@@ -357,3 +357,20 @@ func TestCurrvalWithinTransaction(t *testing.T) {
 	a.exec("INSERT INTO t VALUES (currval('s'))", "COMMIT")
 	require.Equal(t, [][]string{{before}, {within}}, a.rows("SELECT x FROM t ORDER BY x"))
 }
+
+// TestRandomWithinTransaction draws other numbers with each statement, and those
+// that COMMIT draws again are the same.
+func TestRandomWithinTransaction(t *testing.T) {
+	for _, level := range []string{"READ COMMITTED", "SERIALIZABLE"} {
+		_, a, b := pair(t, "CREATE TABLE t (x uuid)", "CREATE TABLE u (x int)", "INSERT INTO u VALUES (1)")
+		seen := map[string]bool{}
+		a.exec("BEGIN ISOLATION LEVEL " + level)
+		for _, sql := range []string{"SELECT gen_random_uuid()", "SELECT gen_random_uuid()", "SELECT gen_random_uuid() FROM u", "INSERT INTO t VALUES (gen_random_uuid()) RETURNING x", "SELECT gen_random_uuid()"} {
+			seen[a.one(sql)] = true
+		}
+		b.exec("INSERT INTO u VALUES (2)", "DELETE FROM u WHERE x = 2")
+		a.exec("COMMIT")
+		require.Len(t, seen, 5)
+		require.True(t, seen[b.one("SELECT x FROM t")])
+	}
+}
