@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tidemark-db/tidemark/tests/check"
 )
 
 // The tables that are modelled, and how many rows of each there may be.
@@ -69,6 +71,15 @@ type op struct {
 	params []string // with the extended protocol when there are any
 	do     func(*state) string
 	writes bool
+}
+
+// step is the statement as a step of a transaction, with what it showed.
+func (o *op) step(shown string) check.Step[*state] {
+	name := o.sql
+	if o.params != nil {
+		name = fmt.Sprintf("%s %v", o.sql, o.params)
+	}
+	return check.Step[*state]{Name: name, Shown: shown, Do: o.do}
 }
 
 func array(v []int) string {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tidemark-db/tidemark/query"
 	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/tests/check"
 )
 
 var (
@@ -315,7 +316,7 @@ func TestSimulationNotices(t *testing.T) {
 
 	s := &witness{c: &conn{n: w.nodes[0]}}
 	o := op{sql: "SELECT bal FROM bank WHERE id = 0", do: func(s *state) string { return fmt.Sprintf("%d\nSELECT 1", s.bal[0]) }}
-	s.steps = []step{{op: &o, shown: o.do(&w.bank)}}
+	s.steps = []check.Step[*state]{o.step(o.do(&w.bank))}
 	_, differs := s.replay()
 	require.Empty(t, differs)
 	w.bank.bal[0]++

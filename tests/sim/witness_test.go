@@ -3,6 +3,8 @@ package sim
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tidemark-db/tidemark/tests/check"
 )
 
 // witness is a client of the modelled tables. Whatever it is shown is compared
@@ -18,17 +20,9 @@ type witness struct {
 	readOnly bool
 	failed   bool
 	local    *state // the snapshot with the client's own writes; nil before the first statement
-	steps    []step
+	steps    []check.Step[*state]
 	saves    []save
 	writes   bool
-}
-
-// step is a statement of a transaction, or what was done with a savepoint.
-type step struct {
-	op    *op
-	shown string
-	save  string // savepoint, release or rollback to
-	name  string
 }
 
 type save struct {
@@ -183,7 +177,7 @@ func (t *witness) inside() error {
 	} else {
 		t.writes = t.writes || o.writes
 	}
-	t.steps = append(t.steps, step{op: &o, shown: want})
+	t.steps = append(t.steps, o.step(want))
 	return nil
 }
 
@@ -204,13 +198,13 @@ func (t *witness) savepoint() error {
 		if t.chance(2) {
 			return t.rollbackTo(i)
 		}
-		t.steps = append(t.steps, step{save: "release", name: name})
+		t.steps = append(t.steps, check.Step[*state]{Action: check.ActionRelease, Name: name})
 		t.saves = t.saves[:i]
 		return t.must("RELEASE SAVEPOINT " + name)
 	}
 	name := string(rune('a' + t.w().rnd.IntN(3)))
 	t.saves = append(t.saves, save{name, t.local.clone()})
-	t.steps = append(t.steps, step{save: "savepoint", name: name})
+	t.steps = append(t.steps, check.Step[*state]{Action: check.ActionSavepoint, Name: name})
 	return t.must("SAVEPOINT " + name)
 }
 
@@ -218,7 +212,7 @@ func (t *witness) rollbackTo(i int) error {
 	s := t.saves[i]
 	t.saves = t.saves[:i+1]
 	t.local, t.failed = s.local.clone(), false
-	t.steps = append(t.steps, step{save: "rollback to", name: s.name})
+	t.steps = append(t.steps, check.Step[*state]{Action: check.ActionRollbackTo, Name: s.name})
 	return t.must("ROLLBACK TO SAVEPOINT " + s.name)
 }
 
@@ -304,47 +298,17 @@ func (t *witness) end() error {
 // replay explains the transaction by the state at its place in the log. It
 // returns the state after it, and what the client saw that is not so there.
 func (t *witness) replay() (*state, string) {
-	s := t.w().bank.clone()
-	var saves []save
-	find := func(name string) int {
-		for i := len(saves) - 1; ; i-- {
-			if saves[i].name == name {
-				return i
-			}
-		}
-	}
-	differs := ""
-	for _, x := range t.steps {
-		switch x.save {
-		case "savepoint":
-			saves = append(saves, save{x.name, s.clone()})
-		case "release":
-			saves = saves[:find(x.name)]
-		case "rollback to":
-			i := find(x.name)
-			s, saves = saves[i].local.clone(), saves[:i+1]
-		default:
-			before := s.clone()
-			out := x.op.do(s)
-			if strings.HasPrefix(out, "ERROR") {
-				s = before
-			}
-			if out != x.shown && differs == "" {
-				differs = fmt.Sprintf("%q showed %q, at its place in the log it is %q", x.op.sql, x.shown, out)
-			}
-		}
-	}
-	return s, differs
+	return check.Replay(&t.w().bank, (*state).clone, t.steps)
 }
 
 // story tells what the client did.
 func (t *witness) story() string {
 	var b strings.Builder
 	for _, x := range t.steps {
-		if x.op != nil {
-			fmt.Fprintf(&b, "  %s %v -> %q\n", x.op.sql, x.op.params, x.shown)
+		if x.Action == check.ActionRun {
+			fmt.Fprintf(&b, "  %s -> %q\n", x.Name, x.Shown)
 		} else {
-			fmt.Fprintf(&b, "  %s %s\n", x.save, x.name)
+			fmt.Fprintf(&b, "  %s %s\n", x.Action, x.Name)
 		}
 	}
 	return b.String()
