@@ -1,0 +1,80 @@
+package tests
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-db/tidemark/tests/workload"
+)
+
+const (
+	listClients      = 20
+	listTransactions = 4_000
+	// fullListTransactions are done when TIDEMARK_SIM=full.
+	fullListTransactions = 100_000
+	// fullTimeout is for what has a number of transactions to do, and not a time.
+	fullTimeout = 15 * time.Minute
+)
+
+// full reports whether workloads have their full length.
+func full() bool { return os.Getenv("TIDEMARK_SIM") == "full" }
+
+// restarting is one server that is killed and started again on its data.
+type restarting struct {
+	t   *testing.T
+	dir string
+
+	mu    sync.Mutex
+	p     *process
+	kills int
+}
+
+func newRestarting(t *testing.T) *restarting {
+	r := &restarting{t: t, dir: t.TempDir()}
+	r.p = startProcess(t, r.dir)
+	return r
+}
+
+func (r *restarting) addrs() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return []string{r.p.addr}
+}
+
+// killAndRestart is what a crash and a supervisor do.
+func (r *restarting) killAndRestart(context.Context) error {
+	r.mu.Lock()
+	p := r.p
+	r.mu.Unlock()
+	p.kill()
+	next, err := launch(r.t, r.dir)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.p = next
+	r.kills++
+	return nil
+}
+
+// TestHistories lets clients append to lists and read them in every way there
+// is, and has two judges look at what they saw: no anomaly, real time included.
+func TestHistories(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := newRestarting(t)
+	w := &workload.Lists{Transactions: listTransactions}
+	if full() {
+		w.Transactions = fullListTransactions
+	}
+	began := time.Now()
+	require.NoError(t, workload.Run(t.Context(), &workload.Servers{Addrs: r.addrs}, workload.Options{Clients: listClients, Duration: fullTimeout, Seed: seed}, w))
+	t.Logf("%s: %s", time.Since(began).Round(time.Millisecond), w)
+	require.GreaterOrEqual(t, w.Len(), w.Transactions)
+}
