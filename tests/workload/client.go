@@ -239,10 +239,10 @@ func (c *Client) Block(ctx context.Context, begin string, do func(q Query) error
 	return c.done(results, before)
 }
 
-// rows are those of the last result that has columns, as text; NULL is "".
+// rows are those of the last query, or of what returned any, as text; NULL is "".
 func rows(results []*pgconn.Result) [][]string {
 	for _, r := range slices.Backward(results) {
-		if len(r.FieldDescriptions) > 0 {
+		if r.CommandTag.Select() || len(r.Rows) > 0 {
 			return table(r)
 		}
 	}
