@@ -78,3 +78,45 @@ func TestHistories(t *testing.T) {
 	t.Logf("%s: %s", time.Since(began).Round(time.Millisecond), w)
 	require.GreaterOrEqual(t, w.Len(), w.Transactions)
 }
+
+const (
+	// killClients are those of each workload.
+	killClients = 3
+	killRun     = 6 * time.Second
+	fullKillRun = 60 * time.Second
+	// killPause is the longest time between a restart and the next kill.
+	killPause = 1500 * time.Millisecond
+	killLists = 100_000 // more than can be done
+)
+
+// foreignKeys says that there are foreign keys to test.
+const foreignKeys = false
+
+// workloads are those that run under kills.
+func workloads() []workload.Workload {
+	all := []workload.Workload{&workload.Bank{}, &workload.Unique{}, &workload.Counter{}, &workload.Set{}, &workload.Lists{Transactions: killLists}}
+	if foreignKeys {
+		all = append(all, &workload.Children{})
+	}
+	return all
+}
+
+// TestWorkloadsUnderKills runs all workloads at once on a server that is killed
+// again and again.
+func TestWorkloadsUnderKills(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := newRestarting(t)
+	o := workload.Options{Clients: killClients, Duration: killRun, Pause: killPause, Seed: seed}
+	if full() {
+		o.Duration = fullKillRun
+	}
+	all := workloads()
+	err := workload.Run(t.Context(), &workload.Servers{Addrs: r.addrs, Disturb: r.killAndRestart}, o, all...)
+	for _, w := range all {
+		t.Log(w)
+	}
+	t.Logf("%d kills", r.kills)
+	require.NoError(t, err)
+	require.Greater(t, r.kills, 1)
+}

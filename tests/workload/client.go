@@ -95,7 +95,7 @@ func fail(err error, committing bool) Answer {
 	if errors.As(err, &pg) {
 		a.Code = pg.Code
 	}
-	if committing && a.Broken() && !pgconn.SafeToRetry(err) {
+	if committing && a.Broken() { // pgconn.SafeToRetry says yes of what was sent and got no answer
 		a.Outcome = check.Unknown
 	}
 	return a
