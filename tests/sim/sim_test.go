@@ -101,6 +101,9 @@ func TestSimulation(t *testing.T) {
 	}
 	require.Positive(t, total.witness, "the model replayed nothing")
 	require.Positive(t, total.crashes)
+	for what, n := range map[string]int{"conflicts": total.conflicts, "read-modify-writes": total.modified, "sequences": total.tickets, "definitions": total.definitions, "errors behind savepoints": total.savedErrors} {
+		require.Positive(t, n, "%s in transactions", what)
+	}
 }
 
 // simulate runs the world of one seed.
@@ -265,6 +268,14 @@ func (n *node) dump() (string, error) {
 	defer c.session.Close()
 	if a := c.simple(readAll); a.shown() != n.w.bank.all() {
 		return "", fmt.Errorf("the modelled tables hold\n%s (%v)\nexpected\n%s", a.shown(), a.err, n.w.bank.all())
+	}
+	if a := c.simple(showShape); a.shown() != n.w.bank.showShape() {
+		return "", fmt.Errorf("table shape holds\n%s (%v)\nexpected\n%s", a.shown(), a.err, n.w.bank.showShape())
+	}
+	for k := range extras {
+		if a := c.simple(countExtra(k)); a.shown() != n.w.bank.countExtra(k) {
+			return "", fmt.Errorf("table extra%d answers %s, expected %s", k, a.shown(), n.w.bank.countExtra(k))
+		}
 	}
 	out := ""
 	for i := range mixTables {
