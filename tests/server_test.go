@@ -37,6 +37,7 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	stopReference()
 	if binaryDir != "" {
 		_ = os.RemoveAll(binaryDir) // a temporary directory
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-db/tidemark/tests/workload"
@@ -82,7 +83,7 @@ func TestHistories(t *testing.T) {
 const (
 	// killClients are those of each workload.
 	killClients = 3
-	killRun     = 6 * time.Second
+	killRun     = 5 * time.Second
 	fullKillRun = 60 * time.Second
 	// killPause is the longest time between a restart and the next kill.
 	killPause = 1500 * time.Millisecond
@@ -119,4 +120,32 @@ func TestWorkloadsUnderKills(t *testing.T) {
 	t.Logf("%d kills", r.kills)
 	require.NoError(t, err)
 	require.Greater(t, r.kills, 1)
+}
+
+// noticeRun bounds how long a lost update may take to happen, and be noticed.
+const noticeRun = 20 * time.Second
+
+// TestWorkloadsNotice lets PostgreSQL run at READ COMMITTED what its clients take
+// for serializable: a test of the tests.
+func TestWorkloadsNotice(t *testing.T) {
+	url := reference(t) + " default_transaction_isolation='read committed'"
+	conn, err := pgconn.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer conn.Close(context.Background())
+	for _, x := range []struct {
+		w     workload.Workload
+		table string
+		want  string
+	}{
+		{&workload.Bank{}, "accounts", "together"},
+		{&workload.Counter{ClientSide: true}, "counter", "given twice"},
+	} {
+		drop := "DROP TABLE IF EXISTS " + x.table
+		_, err := execute(t.Context(), conn, drop)
+		require.NoError(t, err)
+		err = workload.Run(t.Context(), &workload.Servers{Addrs: func() []string { return []string{url} }}, workload.Options{Clients: killClients, Duration: noticeRun, Seed: 1}, x.w)
+		require.ErrorContains(t, err, x.want)
+		_, err = execute(t.Context(), conn, drop)
+		require.NoError(t, err)
+	}
 }

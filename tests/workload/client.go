@@ -68,7 +68,11 @@ func (c *Client) connect(ctx context.Context) error {
 	for {
 		var err error
 		addrs := c.servers.Addrs()
-		c.conn, err = pgconn.Connect(ctx, "postgres://tester@"+addrs[c.Rand.IntN(len(addrs))]+"/postgres?sslmode=disable&connect_timeout=5")
+		addr := addrs[c.Rand.IntN(len(addrs))]
+		if !strings.Contains(addr, "=") {
+			addr = "postgres://tester@" + addr + "/postgres?sslmode=disable&connect_timeout=5"
+		}
+		c.conn, err = pgconn.Connect(ctx, addr)
 		if err == nil {
 			return nil
 		}

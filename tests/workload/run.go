@@ -12,8 +12,8 @@ import (
 
 // Servers is what clients connect to.
 type Servers struct {
-	// Addrs are the SQL addresses to try now; a restart may change them. It is
-	// called by many goroutines.
+	// Addrs are the SQL addresses to try now, or whole connection strings; a
+	// restart may change them. It is called by many goroutines.
 	Addrs func() []string
 	// Disturb lets one thing go wrong, such as a kill and the restart after it or
 	// a partition, and returns when a client can be served again. nil: nothing
