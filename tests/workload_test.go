@@ -83,7 +83,7 @@ func TestHistories(t *testing.T) {
 const (
 	// killClients are those of each workload.
 	killClients = 3
-	killRun     = 5 * time.Second
+	killRun     = 4 * time.Second
 	fullKillRun = 60 * time.Second
 	// killPause is the longest time between a restart and the next kill.
 	killPause = 1500 * time.Millisecond

@@ -49,10 +49,15 @@ func (a *Answer) Refused(codes ...string) bool {
 	return a.Outcome == check.Aborted && slices.Contains(codes, a.Code)
 }
 
-// Broken reports whether there is no answer because the server went away, or is
-// going.
+// Broken reports whether the server could not do what it was asked: it went away,
+// or is going, or is too busy. No promise is broken by that.
 func (a *Answer) Broken() bool {
-	return a.Err != nil && (a.Code == "" || strings.HasPrefix(a.Code, "08") || strings.HasPrefix(a.Code, "57P"))
+	return a.Err != nil && (a.lost() || strings.HasPrefix(a.Code, "53"))
+}
+
+// lost reports whether there is no answer, or one that says that nobody knows.
+func (a *Answer) lost() bool {
+	return a.Code == "" || strings.HasPrefix(a.Code, "08") || strings.HasPrefix(a.Code, "57P")
 }
 
 // Conflict is the SQLSTATE of a transaction that was shown what is not so.
@@ -99,7 +104,7 @@ func fail(err error, committing bool) Answer {
 	if errors.As(err, &pg) {
 		a.Code = pg.Code
 	}
-	if committing && a.Broken() { // pgconn.SafeToRetry says yes of what was sent and got no answer
+	if committing && a.lost() { // pgconn.SafeToRetry says yes of what was sent and got no answer
 		a.Outcome = check.Unknown
 	}
 	return a

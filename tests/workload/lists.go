@@ -28,6 +28,7 @@ type Lists struct {
 	began   time.Time
 	value   atomic.Int64
 	known   sync.Map // keys that are there for certain
+	senders sync.Map // who sent each value, also where it came to nothing
 	started atomic.Int64
 
 	mu      sync.Mutex
@@ -64,6 +65,9 @@ func (w *Lists) Step(ctx context.Context, c *Client) error {
 	}
 	if err := unexpected(a, Conflict); err != nil && !errors.Is(a.Err, ErrRollback) {
 		return fmt.Errorf("%s: %w", r.t, err)
+	}
+	if a.Code == Conflict && (r.t.How == "single" || r.t.How == "script" || !r.wrote) {
+		return fmt.Errorf("refused, which is for transactions that were shown something before they wrote: %s: %w", r.t, a.Err)
 	}
 	r.t.Outcome, r.t.Offset = a.Outcome, a.Offset
 	if a.Outcome != check.Unknown {

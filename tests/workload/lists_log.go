@@ -20,14 +20,6 @@ const logPage = 5_000
 // given its offset; an acknowledged one must be there, at the offset that its
 // client was told, and one that was refused must not.
 func (w *Lists) consultLog(ctx context.Context, c *Client) error {
-	owners := map[check.Value]*check.Txn{}
-	for _, t := range w.history {
-		for _, o := range t.Ops {
-			if o.Kind == check.Append {
-				owners[o.Value] = t
-			}
-		}
-	}
 	logged := map[*check.Txn]log.Offset{}
 	after := log.Offset(0)
 	for {
@@ -40,7 +32,7 @@ func (w *Lists) consultLog(ctx context.Context, c *Client) error {
 			if after, err = log.ParseOffset(row[0]); err != nil {
 				return fmt.Errorf("the log has an offset that is none: %w", err)
 			}
-			if err := w.entry(owners, logged, after, row[1]); err != nil {
+			if err := w.entry(logged, after, row[1]); err != nil {
 				return err
 			}
 		}
@@ -65,18 +57,18 @@ func (w *Lists) consultLog(ctx context.Context, c *Client) error {
 }
 
 // entry notes whose transaction a command of the log is.
-func (w *Lists) entry(owners map[check.Value]*check.Txn, logged map[*check.Txn]log.Offset, at log.Offset, command string) error {
+func (w *Lists) entry(logged map[*check.Txn]log.Offset, at log.Offset, command string) error {
 	var owner *check.Txn
 	for _, text := range valueText.FindAllString(command, -1) {
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			return fmt.Errorf("the log has a value that is none: %w", err)
 		}
-		t := owners[check.Value(n)]
-		if t == nil || owner != nil && t != owner {
+		sender, ok := w.senders.Load(check.Value(n))
+		if !ok || owner != nil && sender != owner {
 			return fmt.Errorf("the log has at %s what nobody sent: %s", at, command)
 		}
-		owner = t
+		owner = sender.(*check.Txn)
 	}
 	if owner == nil {
 		return nil // it makes a table

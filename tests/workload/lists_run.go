@@ -16,6 +16,8 @@ type run struct {
 	w *Lists
 	c *Client
 	t *check.Txn
+
+	wrote bool // it has sent what may write
 }
 
 // request is one statement and what it means.
@@ -46,7 +48,9 @@ func (r *run) next(extended, readOnly bool) request {
 		}
 		return x
 	}
+	r.wrote = true
 	v := check.Value(r.w.value.Add(1))
+	r.w.senders.Store(v, r.t)
 	x := request{ops: []check.Op{{Kind: check.Append, Key: k, Value: v}}, from: s}
 	if there, ok := r.w.known.Load(k); ok && there == true && r.chance(2) {
 		x.Statement, x.tag = s.update(extended, k, v), "UPDATE 1"
