@@ -20,10 +20,10 @@ const (
 	// to see enough conflicts.
 	tpcbAccounts = 100_000
 	fewAccounts  = 500
-	// tpcbTransactions of all clients together are run for each measurement, and
-	// fullTPCBTransactions when TIDEMARK_SIM=full.
-	tpcbTransactions     = 640
-	fullTPCBTransactions = 38_400
+	// tpcbTransactions of all clients together are run for a measurement, and
+	// fullFactor times as many when TIDEMARK_SIM=full.
+	tpcbTransactions = 640
+	fullFactor       = 10
 	// conflictSlack is by how much a rate may exceed the expected one: commits
 	// that wait for the disk meet more others.
 	conflictSlack = 20
@@ -58,24 +58,22 @@ func TestConflictRates(t *testing.T) {
 	runTool(t, p, "pgbench", "-i", "-s", "1", "-q")
 	few := filepath.Join(t.TempDir(), "few.sql")
 	require.NoError(t, os.WriteFile(few, []byte(fewScript), 0o600))
-	total := tpcbTransactions
-	if full() {
-		total = fullTPCBTransactions
-	}
 	for _, m := range []struct {
 		script   []string
 		clients  int
 		accounts int
+		total    int // the rarer conflicts are, the more it takes to see some
 	}{
-		{[]string{"-b", "tpcb-like"}, 16, tpcbAccounts},
-		{[]string{"-b", "tpcb-like"}, 64, tpcbAccounts},
-		{[]string{"-f", few}, 16, fewAccounts},
+		{[]string{"-b", "tpcb-like"}, 64, tpcbAccounts, tpcbTransactions},
+		{[]string{"-b", "tpcb-like"}, 16, tpcbAccounts, rareTransactions()},
+		{[]string{"-f", few}, 16, fewAccounts, 2 * tpcbTransactions},
 	} {
-		from, began := lastCommit(t, p), time.Now()
-		total := total
-		if m.accounts == fewAccounts {
-			total *= 2 // there must be some conflicts
+		total := m.total
+		if full() {
+			total *= fullFactor
 		}
+
+		from, began := lastCommit(t, p), time.Now()
 		out := runTool(t, p, "pgbench", append(m.script, "-n", "-c", strconv.Itoa(m.clients), "-j", "2", "-t", strconv.Itoa(total/m.clients))...)
 		failed := number(t, out, `number of failed transactions: (\d+) `)
 		done := number(t, out, `number of transactions actually processed: (\d+)`)
@@ -93,6 +91,15 @@ func TestConflictRates(t *testing.T) {
 	rows, err := execute(t.Context(), conn, "SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(delta) FROM pgbench_history), (SELECT sum(bbalance) FROM pgbench_branches) = (SELECT sum(tbalance) FROM pgbench_tellers)")
 	require.NoError(t, err)
 	require.Equal(t, []string{"t", "t"}, rows[0])
+}
+
+// rareTransactions are those with 16 clients on all accounts, where about one in
+// ten thousand conflicts.
+func rareTransactions() int {
+	if full() {
+		return 4 * tpcbTransactions
+	}
+	return tpcbTransactions
 }
 
 func oneIn(total, n int) string {
