@@ -3,6 +3,7 @@ package tests
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -36,6 +37,7 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	stopReference()
 	if binaryDir != "" {
 		_ = os.RemoveAll(binaryDir) // a temporary directory
 	}
@@ -68,20 +70,39 @@ func (l *lockedBuffer) String() string {
 
 var connectLine = regexp.MustCompile(`psql -h (\S+) -p (\S+) postgres`)
 
+// startTimeout is for how long a server may take until it says how to connect.
+const startTimeout = 20 * time.Second
+
 // startProcess starts a server and waits until it says how to connect.
 func startProcess(t *testing.T, dir string) *process {
 	t.Helper()
-	path, err := binary()
+	p, err := launch(t, dir)
 	require.NoError(t, err)
+	return p
+}
+
+// launch is startProcess for goroutines that are not the test's.
+func launch(t *testing.T, dir string) (*process, error) {
+	path, err := binary()
+	if err != nil {
+		return nil, err
+	}
 	p := &process{output: &lockedBuffer{}}
 	p.cmd = exec.Command(path, "start", "--data", dir, "--sql", "127.0.0.1:0", "--raft", "127.0.0.1:0", "--http", "127.0.0.1:0")
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	require.NoError(t, p.cmd.Start())
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
 	t.Cleanup(func() { p.kill() })
-	require.Eventually(t, func() bool { return connectLine.MatchString(p.output.String()) }, 20*time.Second, 5*time.Millisecond, "the server did not start: %s", p.output)
-	m := connectLine.FindStringSubmatch(p.output.String())
-	p.addr = net.JoinHostPort(m[1], m[2])
-	return p
+	for until := time.Now().Add(startTimeout); ; time.Sleep(5 * time.Millisecond) {
+		if m := connectLine.FindStringSubmatch(p.output.String()); m != nil {
+			p.addr = net.JoinHostPort(m[1], m[2])
+			return p, nil
+		}
+		if time.Now().After(until) {
+			return nil, fmt.Errorf("the server did not start: %s", p.output)
+		}
+	}
 }
 
 // kill ends the server as a crash would.

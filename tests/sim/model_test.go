@@ -2,10 +2,13 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tidemark-db/tidemark/tests/check"
 )
 
 // The tables that are modelled, and how many rows of each there may be.
@@ -14,6 +17,10 @@ const (
 	lists    = 5
 	doctors  = 6
 	teams    = 2
+	// extras are tables that come and go, shapeColumns the columns that a table
+	// gets and loses.
+	extras       = 3
+	shapeColumns = 4
 )
 
 const modelSchema = `
@@ -22,6 +29,9 @@ CREATE TABLE lists (k int PRIMARY KEY, vals int[] NOT NULL);
 CREATE TABLE duty (id int PRIMARY KEY, team int NOT NULL, on_call boolean NOT NULL);
 CREATE INDEX duty_team ON duty (team);
 CREATE TABLE wide (id bigint PRIMARY KEY, pad text);
+CREATE TABLE tickets (id serial PRIMARY KEY, what int NOT NULL);
+CREATE TABLE shape (id int PRIMARY KEY);
+INSERT INTO shape VALUES (0);
 `
 
 // state is what the modelled tables hold. A nil list is a row that is not there.
@@ -29,7 +39,15 @@ type state struct {
 	bal  [accounts]int64
 	list [lists][]int
 	duty [doctors]bool
+	// tickets are what was drawn by the sequence, with what it is for.
+	tickets map[int]int
+	// shape are the columns of table shape, in order; extra has the number of rows
+	// of a table, noTable when there is none.
+	shape []int
+	extra [extras]int
 }
+
+const noTable = -1
 
 func newState() state {
 	s := state{}
@@ -39,6 +57,10 @@ func newState() state {
 	for i := range s.duty {
 		s.duty[i] = true
 	}
+	for i := range s.extra {
+		s.extra[i] = noTable
+	}
+	s.tickets = map[int]int{}
 	return s
 }
 
@@ -47,6 +69,7 @@ func (s *state) clone() *state {
 	for i := range c.list {
 		c.list[i] = slices.Clone(s.list[i])
 	}
+	c.tickets, c.shape = maps.Clone(s.tickets), slices.Clone(s.shape)
 	return &c
 }
 
@@ -69,6 +92,23 @@ type op struct {
 	params []string // with the extended protocol when there are any
 	do     func(*state) string
 	writes bool
+	// given makes do of what the statement showed, where only that tells what it
+	// has done.
+	given func(a answer) func(*state) string
+}
+
+// definition reports whether the statement changes the catalog.
+func (o *op) definition() bool {
+	return strings.HasPrefix(o.sql, "CREATE") || strings.HasPrefix(o.sql, "ALTER") || strings.HasPrefix(o.sql, "DROP")
+}
+
+// step is the statement as a step of a transaction, with what it showed.
+func (o *op) step(shown string) check.Step[*state] {
+	name := o.sql
+	if o.params != nil {
+		name = fmt.Sprintf("%s %v", o.sql, o.params)
+	}
+	return check.Step[*state]{Name: name, Shown: shown, Do: o.do}
 }
 
 func array(v []int) string {
@@ -85,7 +125,11 @@ func updated(n int) string { return fmt.Sprintf("UPDATE %d", n) }
 func randomOp(rnd *rand.Rand, unique int) op {
 	a, k, d, team := rnd.IntN(accounts), rnd.IntN(lists), rnd.IntN(doctors), rnd.IntN(teams)
 	delta := int64(rnd.IntN(41) - 20)
-	switch rnd.IntN(18) {
+	switch rnd.IntN(20) {
+	case 18:
+		return shapeOp(rnd)
+	case 19:
+		return extraOp(rnd, unique)
 	case 0, 1:
 		return op{sql: fmt.Sprintf("SELECT bal FROM bank WHERE id = %d", a),
 			do: func(s *state) string { return fmt.Sprintf("%d\nSELECT 1", s.bal[a]) }}
@@ -192,7 +236,7 @@ func (s *state) onCall(team int) int {
 }
 
 // readAll is what the tables must answer at the end.
-const readAll = `SELECT 'b', id, bal::text FROM bank UNION ALL SELECT 'd', id, on_call::text FROM duty UNION ALL SELECT 'l', k, vals::text FROM lists ORDER BY 1, 2`
+const readAll = `SELECT 'b', id, bal::text FROM bank UNION ALL SELECT 'd', id, on_call::text FROM duty UNION ALL SELECT 'l', k, vals::text FROM lists UNION ALL SELECT 't', id, what::text FROM tickets ORDER BY 1, 2`
 
 func (s *state) all() string {
 	var b strings.Builder
@@ -208,6 +252,10 @@ func (s *state) all() string {
 			fmt.Fprintf(&b, "l|%d|%s\n", i, array(v))
 			n++
 		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.tickets)) {
+		fmt.Fprintf(&b, "t|%d|%d\n", id, s.tickets[id])
+		n++
 	}
 	return fmt.Sprintf("%sSELECT %d", b.String(), n)
 }

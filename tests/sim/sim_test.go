@@ -18,6 +18,7 @@ import (
 
 	"github.com/tidemark-db/tidemark/query"
 	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/tests/check"
 )
 
 var (
@@ -100,6 +101,9 @@ func TestSimulation(t *testing.T) {
 	}
 	require.Positive(t, total.witness, "the model replayed nothing")
 	require.Positive(t, total.crashes)
+	for what, n := range map[string]int{"conflicts": total.conflicts, "read-modify-writes": total.modified, "sequences": total.tickets, "definitions": total.definitions, "errors behind savepoints": total.savedErrors} {
+		require.Positive(t, n, "%s in transactions", what)
+	}
 }
 
 // simulate runs the world of one seed.
@@ -265,6 +269,14 @@ func (n *node) dump() (string, error) {
 	if a := c.simple(readAll); a.shown() != n.w.bank.all() {
 		return "", fmt.Errorf("the modelled tables hold\n%s (%v)\nexpected\n%s", a.shown(), a.err, n.w.bank.all())
 	}
+	if a := c.simple(showShape); a.shown() != n.w.bank.showShape() {
+		return "", fmt.Errorf("table shape holds\n%s (%v)\nexpected\n%s", a.shown(), a.err, n.w.bank.showShape())
+	}
+	for k := range extras {
+		if a := c.simple(countExtra(k)); a.shown() != n.w.bank.countExtra(k) {
+			return "", fmt.Errorf("table extra%d answers %s, expected %s", k, a.shown(), n.w.bank.countExtra(k))
+		}
+	}
 	out := ""
 	for i := range mixTables {
 		out += c.simple(fmt.Sprintf("SELECT * FROM t%d", i)).shown() + "\n"
@@ -315,7 +327,7 @@ func TestSimulationNotices(t *testing.T) {
 
 	s := &witness{c: &conn{n: w.nodes[0]}}
 	o := op{sql: "SELECT bal FROM bank WHERE id = 0", do: func(s *state) string { return fmt.Sprintf("%d\nSELECT 1", s.bal[0]) }}
-	s.steps = []step{{op: &o, shown: o.do(&w.bank)}}
+	s.steps = []check.Step[*state]{o.step(o.do(&w.bank))}
 	_, differs := s.replay()
 	require.Empty(t, differs)
 	w.bank.bal[0]++

@@ -42,8 +42,9 @@ type world struct {
 	answers   map[log.Index][]byte      // likewise
 	failure   error                     // the first thing that went wrong on a replica
 
-	bank    state // what the modelled tables hold at the end of the log
-	commits int   // transactions and commands committed so far
+	bank    state       // what the modelled tables hold at the end of the log
+	shown   map[int]int // tickets that clients were shown, with what they were for
+	commits int         // transactions and commands committed so far
 
 	faults bool // appends may be refused or lose their answers
 	count  counts
@@ -54,7 +55,9 @@ type counts struct {
 	entries, applied, crashes, stops, restores, syncs int
 	committed, failed, conflicts, rolledBack, witness int
 	lost, refused, copies, staged                     int
-	codes                                             map[string]int
+	// What clients of the model have done in transaction blocks.
+	modified, tickets, definitions, savedErrors int
+	codes                                       map[string]int
 }
 
 func (c *counts) add(o *counts) {
@@ -73,6 +76,10 @@ func (c *counts) add(o *counts) {
 	c.refused += o.refused
 	c.copies += o.copies
 	c.staged += o.staged
+	c.modified += o.modified
+	c.tickets += o.tickets
+	c.definitions += o.definitions
+	c.savedErrors += o.savedErrors
 	if c.codes == nil {
 		c.codes = map[string]int{}
 	}
@@ -83,9 +90,9 @@ func (c *counts) add(o *counts) {
 
 func (c *counts) String() string {
 	return fmt.Sprintf("%d entries (%d committed, %d failed, %d applications), %d crashes, %d clean restarts, %d restored snapshots, %d syncs; "+
-		"transactions: %d conflicts, %d rolled back, %d replayed by the model; %d answers lost, %d appends refused; %d COPY, %d staged; SQLSTATEs %v",
+		"transactions: %d conflicts, %d rolled back, %d replayed by the model; in them %d read-modify-writes, %d numbers of a sequence, %d definitions, %d errors behind savepoints; %d answers lost, %d appends refused; %d COPY, %d staged; SQLSTATEs %v",
 		c.entries, c.committed, c.failed, c.applied, c.crashes, c.stops, c.restores, c.syncs,
-		c.conflicts, c.rolledBack, c.witness, c.lost, c.refused, c.copies, c.staged, c.codes)
+		c.conflicts, c.rolledBack, c.witness, c.modified, c.tickets, c.definitions, c.savedErrors, c.lost, c.refused, c.copies, c.staged, c.codes)
 }
 
 // node is one replica with its disk, and the engine that serves its sessions.
@@ -205,6 +212,7 @@ func newWorld(seed uint64) (*world, error) {
 		answers:   map[log.Index][]byte{},
 		cluster:   memlog.New(memlog.Options{Seed: seed, MaxBatch: maxBatch, Gaps: true}),
 		bank:      newState(),
+		shown:     map[int]int{},
 	}
 	w.count.codes = map[string]int{}
 	for i := range w.nodes {
