@@ -15,10 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readCommitted says that READ COMMITTED is a level of its own. As long as it is
-// upgraded, its answers are those of SERIALIZABLE.
-const readCommitted = false
-
 const (
 	// answerTimeout is for an answer that has to come, blockTimeout for a session
 	// that has to wait for another.
@@ -30,14 +26,6 @@ const (
 // one begins.
 var levels = []struct{ name, begin string }{
 	{"SER", "BEGIN ISOLATION LEVEL SERIALIZABLE"}, {"RR", "BEGIN ISOLATION LEVEL REPEATABLE READ"}, {"RC", "BEGIN ISOLATION LEVEL READ COMMITTED"},
-}
-
-// answersAs says which level's answers an engine gives at a level.
-func answersAs(engine, level string) string {
-	if engine == "tidemark" && level == "RC" && !readCommitted {
-		return "SER"
-	}
-	return level
 }
 
 // TestHermitage runs the scripts under hermitage/, one for each anomaly that Martin
@@ -80,7 +68,7 @@ func hermitage(t *testing.T, engine, url string) {
 	for name, script := range scripts(t) {
 		for _, level := range levels {
 			t.Run(name+"/"+level.name, func(t *testing.T) {
-				p := &play{t: t, engine: engine, url: url, begin: level.begin, level: answersAs(engine, level.name), sessions: map[string]*actor{}}
+				p := &play{t: t, engine: engine, url: url, begin: level.begin, level: level.name, sessions: map[string]*actor{}}
 				p.run(script)
 			})
 		}
