@@ -41,7 +41,7 @@ func (s *Session) copyFrom(ctx context.Context, c *plan.Copy, w ResultWriter) (e
 		if s.tx.readOnly {
 			return sqlstate.New(sqlstate.ReadOnlySQLTransaction, "cannot execute COPY FROM in a read-only transaction")
 		}
-		if err := s.snapshot(ctx); err != nil {
+		if err := s.present(ctx); err != nil {
 			return err
 		}
 	} else if err := s.e.fresh(ctx); err != nil {

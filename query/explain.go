@@ -17,7 +17,7 @@ import (
 // statements that write are not run, because that would need an entry of the log.
 func (s *Session) explain(ctx context.Context, c *plan.Explain, w ResultWriter, describe bool) error {
 	if s.tx != nil {
-		if err := s.snapshot(ctx); err != nil {
+		if err := s.present(ctx); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ func (s *Session) repeat(v *sm.View) (*sm.View, error) {
 		return v, nil // no longer retained: it has to do with the state of now
 	}
 	v.Close()
-	tx.began, tx.seed = first.Began, first.Seed
+	tx.repeats, tx.began, tx.seed = true, first.Began, first.Seed
 	for i := range first.Statements {
 		tx.seqs.recalled = append(tx.seqs.recalled, first.Statements[i].Drawn...)
 	}

@@ -135,7 +135,7 @@ func (s *Session) declare(ctx context.Context, c *plan.DeclareCursor, w ResultWr
 	p := &portal{name: c.Name, hold: c.Hold, scroll: c.Scroll, cursor: true}
 	st := &statement{query: c.Query}
 	in := exec.ContextInputs{TxnTime: s.e.now(), StmtTime: s.e.now()}
-	if err := s.snapshot(ctx); err != nil {
+	if err := s.present(ctx); err != nil {
 		return err
 	}
 	prog, err := s.program(st, s.tx.txn.Catalog(), in, false)

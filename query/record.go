@@ -121,7 +121,7 @@ func (tx *transaction) changedSince(e *Engine) bool {
 // other answers.
 func (s *Session) advance(ctx context.Context) error {
 	tx := s.tx
-	if !tx.readCommitted() {
+	if !tx.readCommitted() || tx.repeats {
 		return nil
 	}
 	v, err := s.readView(ctx)

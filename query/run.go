@@ -234,7 +234,7 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 	if s.tx.failed {
 		return "", failedError()
 	}
-	if err := s.snapshot(ctx); err != nil {
+	if err := s.present(ctx); err != nil {
 		s.tx.failed = true
 		return "", err
 	}

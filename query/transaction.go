@@ -33,6 +33,7 @@ type transaction struct {
 	steps         int64        // rows that queries looked at which may have to be validated
 	spent         *exec.Steps  // by statements that write, of the budget
 	writes        bool
+	repeats       bool // it shows what another one with its key has shown
 	traced        bool // the client knows its number
 	// unportable says what was done whose answer may differ between machines, so
 	// that it cannot be validated; such a transaction may not write.
@@ -79,12 +80,20 @@ func (s *Session) modes(m plan.TransactionModes) error {
 	return nil
 }
 
-// snapshot opens the transaction's view, at its first statement. READ COMMITTED
-// moves on to the newest state at each later one.
+// present is the state that the next statement sees: the transaction's view, which
+// is opened at its first statement; READ COMMITTED moves on at each later one.
+func (s *Session) present(ctx context.Context) error {
+	if s.tx.txn != nil {
+		return s.advance(ctx)
+	}
+	return s.snapshot(ctx)
+}
+
+// snapshot opens the transaction's view.
 func (s *Session) snapshot(ctx context.Context) error {
 	tx := s.tx
 	if tx.txn != nil {
-		return s.advance(ctx)
+		return nil
 	}
 	v, err := s.readView(ctx)
 	if err == nil {

@@ -9,10 +9,8 @@
 //	go test ./tests/sim -sim.duration=8h      until the time is up
 //	go test ./tests/sim -sim.seed=N           the run that printed N
 //
-// What a client does about an answer that was lost is in one place for single
-// commands (witness.afterFault) and in one for transactions (witness.end): the
-// model knows there what really happened, so a client that asks for the outcome
-// or tries again with the same key is compared with it there.
+// A client whose answer was lost leaves it at that (the model knows what really
+// happened), or had an idempotency key and tries again.
 //
 // The stores flush and compact on goroutines of their own, so what a crash
 // leaves on a simulated disk may differ between runs of one seed; what the log

@@ -101,7 +101,7 @@ func TestSimulation(t *testing.T) {
 	}
 	require.Positive(t, total.witness, "the model replayed nothing")
 	require.Positive(t, total.crashes)
-	for what, n := range map[string]int{"conflicts": total.conflicts, "read-modify-writes": total.modified, "sequences": total.tickets, "definitions": total.definitions, "errors behind savepoints": total.savedErrors} {
+	for what, n := range map[string]int{"conflicts": total.conflicts, "read-modify-writes": total.modified, "sequences": total.tickets, "definitions": total.definitions, "errors behind savepoints": total.savedErrors, "repetitions": total.repeated} {
 		require.Positive(t, n, "%s in transactions", what)
 	}
 }

@@ -21,9 +21,15 @@ type witness struct {
 	readOnly bool
 	failed   bool
 	local    *state // the snapshot with the client's own writes; nil before the first statement
-	steps    []check.Step[*state]
-	saves    []save
-	writes   bool
+	// newest: READ COMMITTED. Each statement sees the newest state and the client's
+	// own writes, and steps has nothing but these.
+	newest bool
+	steps  []check.Step[*state]
+	saves  []save
+	writes bool
+
+	key     string // the idempotency key, or ""
+	attempt []attempted
 }
 
 type save struct {
@@ -58,11 +64,14 @@ func (t *witness) next() error {
 }
 
 func (t *witness) begin() error {
-	sql := []string{"BEGIN", "BEGIN", "START TRANSACTION ISOLATION LEVEL REPEATABLE READ", "BEGIN ISOLATION LEVEL SERIALIZABLE", "BEGIN READ ONLY"}[t.w().rnd.IntN(5)]
+	sql := []string{"BEGIN", "BEGIN", "START TRANSACTION ISOLATION LEVEL REPEATABLE READ", "BEGIN ISOLATION LEVEL SERIALIZABLE", "BEGIN READ ONLY", "BEGIN ISOLATION LEVEL READ COMMITTED"}[t.w().rnd.IntN(6)]
 	if a := t.c.simple(sql); a.err != nil {
 		return fmt.Errorf("%s: %w", sql, a.err)
 	}
-	t.in, t.readOnly = true, strings.HasSuffix(sql, "READ ONLY")
+	t.in, t.readOnly, t.newest = true, strings.HasSuffix(sql, "READ ONLY"), strings.HasSuffix(sql, "READ COMMITTED")
+	if !t.readOnly && !t.newest && t.chance(2) {
+		return t.takeKey()
+	}
 	return nil
 }
 
@@ -76,6 +85,9 @@ func (t *witness) run(o *op) answer {
 // alone runs one statement on its own.
 func (t *witness) alone() error {
 	o := t.draw()
+	if o.writes && o.params == nil && t.chance(5) {
+		return t.once(&o)
+	}
 	before := t.w().bank.clone()
 	t.c.n.link.last = nil
 	t.fault(o.writes)
@@ -209,6 +221,13 @@ func (t *witness) perform(o *op) (answer, error) {
 	if t.local == nil {
 		t.local = t.w().bank.clone() // everything acknowledged is seen
 	}
+	if t.newest {
+		now, differs := t.replay()
+		if differs != "" {
+			return t.tooLate(o, differs)
+		}
+		t.local = now
+	}
 	before := t.local.clone()
 	a := t.run(o)
 	if o.given != nil {
@@ -226,7 +245,22 @@ func (t *witness) perform(o *op) (answer, error) {
 	} else {
 		t.writes = t.writes || o.writes
 	}
-	t.steps = append(t.steps, o.step(want))
+	if !t.newest || o.writes {
+		t.steps = append(t.steps, o.step(want))
+	}
+	t.attempt = append(t.attempt, attempted{op: o, shown: a.shown()})
+	return a, nil
+}
+
+// tooLate runs a statement of a READ COMMITTED transaction which has been shown
+// what is no longer so.
+func (t *witness) tooLate(o *op, differs string) (answer, error) {
+	a := t.run(o)
+	if a.code() != "40001" {
+		return a, fmt.Errorf("%s answers %s, although %s\n%s", o.sql, a.shown(), differs, t.story())
+	}
+	t.failed = true
+	t.w().count.conflicts++
 	return a, nil
 }
 
@@ -269,6 +303,7 @@ func (t *witness) must(sql string) error {
 	if a := t.c.simple(sql); a.err != nil {
 		return fmt.Errorf("%s: %w", sql, a.err)
 	}
+	t.attempt = append(t.attempt, attempted{sql: sql})
 	return nil
 }
 
@@ -319,6 +354,10 @@ func (t *witness) end() error {
 		}
 		if l.last == nil {
 			return nil
+		}
+		if l.last.Err == nil && t.key != "" && differs == "" {
+			t.w().bank = *next
+			return t.again()
 		}
 	}
 	if l.last == nil {

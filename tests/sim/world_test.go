@@ -57,6 +57,7 @@ type counts struct {
 	lost, refused, copies, staged                     int
 	// What clients of the model have done in transaction blocks.
 	modified, tickets, definitions, savedErrors int
+	repeated                                    int // under an idempotency key
 	codes                                       map[string]int
 }
 
@@ -80,6 +81,7 @@ func (c *counts) add(o *counts) {
 	c.tickets += o.tickets
 	c.definitions += o.definitions
 	c.savedErrors += o.savedErrors
+	c.repeated += o.repeated
 	if c.codes == nil {
 		c.codes = map[string]int{}
 	}
@@ -90,9 +92,9 @@ func (c *counts) add(o *counts) {
 
 func (c *counts) String() string {
 	return fmt.Sprintf("%d entries (%d committed, %d failed, %d applications), %d crashes, %d clean restarts, %d restored snapshots, %d syncs; "+
-		"transactions: %d conflicts, %d rolled back, %d replayed by the model; in them %d read-modify-writes, %d numbers of a sequence, %d definitions, %d errors behind savepoints; %d answers lost, %d appends refused; %d COPY, %d staged; SQLSTATEs %v",
+		"transactions: %d conflicts, %d rolled back, %d replayed by the model; in them %d read-modify-writes, %d numbers of a sequence, %d definitions, %d errors behind savepoints; %d repeated under a key; %d answers lost, %d appends refused; %d COPY, %d staged; SQLSTATEs %v",
 		c.entries, c.committed, c.failed, c.applied, c.crashes, c.stops, c.restores, c.syncs,
-		c.conflicts, c.rolledBack, c.witness, c.modified, c.tickets, c.definitions, c.savedErrors, c.lost, c.refused, c.copies, c.staged, c.codes)
+		c.conflicts, c.rolledBack, c.witness, c.modified, c.tickets, c.definitions, c.savedErrors, c.repeated, c.lost, c.refused, c.copies, c.staged, c.codes)
 }
 
 // node is one replica with its disk, and the engine that serves its sessions.
