@@ -200,7 +200,7 @@ func (t *witness) readModifyWrite() error {
 	id := t.w().rnd.IntN(accounts)
 	read := op{sql: fmt.Sprintf("SELECT bal FROM bank WHERE id = %d", id), do: func(s *state) string { return fmt.Sprintf("%d\nSELECT 1", s.bal[id]) }}
 	a, err := t.perform(&read)
-	if err != nil {
+	if err != nil || t.failed {
 		return err
 	}
 	text, _, _ := strings.Cut(a.out, "\n")
