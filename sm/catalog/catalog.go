@@ -22,6 +22,9 @@ type Catalog struct {
 	schemas map[string]*Schema
 	names   map[Name]ID // relations; an index maps to its table's ID through indexes
 	indexes map[ID]ID   // index -> table
+	// referrers has, for each table that foreign keys refer to, the tables that
+	// have them, in order of ID. The slices are never modified.
+	referrers map[ID][]ID
 }
 
 // New returns a catalog that holds only the schemas every database has.
@@ -31,6 +34,8 @@ func New() *Catalog {
 		schemas: map[string]*Schema{},
 		names:   map[Name]ID{},
 		indexes: map[ID]ID{},
+
+		referrers: map[ID][]ID{},
 	}
 	for _, s := range []*Schema{
 		{ID: PgCatalogID, Name: "pg_catalog", Owner: "postgres"},
@@ -52,6 +57,11 @@ func (c *Catalog) Edit() *Catalog {
 		schemas: make(map[string]*Schema, len(c.schemas)+1),
 		names:   make(map[Name]ID, len(c.names)+1),
 		indexes: make(map[ID]ID, len(c.indexes)+1),
+
+		referrers: make(map[ID][]ID, len(c.referrers)+1),
+	}
+	for k, v := range c.referrers {
+		n.referrers[k] = v
 	}
 	for k, v := range c.byID {
 		n.byID[k] = v
@@ -95,6 +105,7 @@ func (c *Catalog) Put(d Descriptor) {
 			c.names[Name{d.Schema, d.Indexes[i].Name}] = d.Indexes[i].ID
 			c.indexes[d.Indexes[i].ID] = d.ID
 		}
+		c.refer(d)
 	case *Sequence:
 		c.names[Name{d.Schema, d.Name}] = d.ID
 	case *View:
@@ -118,6 +129,7 @@ func (c *Catalog) Delete(id ID) {
 			delete(c.names, Name{d.Schema, d.Indexes[i].Name})
 			delete(c.indexes, d.Indexes[i].ID)
 		}
+		c.unrefer(d)
 	case *Sequence:
 		delete(c.names, Name{d.Schema, d.Name})
 	case *View:

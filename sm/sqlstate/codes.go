@@ -77,6 +77,7 @@ const (
 	DuplicateSchema              Code = "42P06"
 	DuplicateTable               Code = "42P07"
 	DuplicateObject              Code = "42710"
+	InvalidForeignKey            Code = "42830"
 	InvalidColumnReference       Code = "42P10"
 	InvalidTableDefinition       Code = "42P16"
 	InvalidObjectDefinition      Code = "42P17"
