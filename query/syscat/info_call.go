@@ -71,7 +71,7 @@ var definitionFuncs = map[string]infoFunc{
 	// Expressions are kept as text, so there is nothing to translate.
 	"pg_get_expr": func(_ *CatalogInfo, args []types.Datum) (types.Datum, error) {
 		if flag(args, 2) {
-			return str(unwrap(args[0].Str())), nil
+			return str(prettyExpr(args[0].Str())), nil
 		}
 		return args[0], nil
 	},
