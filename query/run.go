@@ -56,11 +56,24 @@ func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter)
 	if prog.Statement.ReadOnly() {
 		return s.runQuery(ctx, st, prog, v, in, w)
 	}
+	if prog.Statement.SetConstraints != nil {
+		return noBlock(w, "SET CONSTRAINTS")
+	}
 	if readOnly, _ := s.settings.get("default_transaction_read_only"); readOnly == "on" {
 		return readOnlyError(prog.Statement)
 	}
 	v.Close()
 	return s.single(ctx, []*statement{st}, w)
+}
+
+// noBlock answers a statement that outside a transaction block has no effect.
+func noBlock(w ResultWriter, tag string) error {
+	n := sqlstate.New(sqlstate.NoActiveSQLTransaction, "%s can only be used in transaction blocks", tag)
+	n.Severity = "WARNING"
+	if err := w.Notice(n); err != nil {
+		return err
+	}
+	return w.CommandComplete(tag)
 }
 
 // program plans a statement.
@@ -75,6 +88,9 @@ func (s *Session) runtime(ctx context.Context, st *statement, txn *sm.Txn, v *sm
 	ec.Params = st.params
 	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, SearchPath: s.meaning.SearchPath, User: s.start.User,
 		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Txn: txn, Session: sessionInfo{s}, SearchPath: s.meaning.SearchPath}}
+	if s.tx != nil {
+		rt.Constraints = s.tx.keys
+	}
 	if w != nil {
 		rt.Notice = func(n *sqlstate.Error) { _ = w.Notice(n) }
 	}
@@ -241,7 +257,7 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 	if err != nil {
 		return "", err
 	}
-	mark := tx.txn.Savepoint()
+	mark, keys := tx.txn.Savepoint(), tx.keys.Savepoint()
 	tx.seqs.drawn = nil
 	prog, tag, digest, err := s.attempt(ctx, st, now, w, open)
 	ls.Drawn = tx.seqs.drawn
@@ -254,6 +270,7 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 			tx.statements = append(tx.statements, ls)
 		}
 		tx.txn.RollbackTo(mark)
+		tx.keys.RollbackTo(keys)
 		tx.failed = true
 		return "", err
 	}
@@ -278,7 +295,7 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 	}
 	writes := !prog.Statement.ReadOnly()
 	if writes {
-		if tx.readOnly {
+		if tx.readOnly && prog.Statement.SetConstraints == nil {
 			return nil, "", nil, readOnlyError(prog.Statement)
 		}
 		// What writes is executed again from its entry: here too it may only see

@@ -31,6 +31,7 @@ type transaction struct {
 	savepoints []sessionSavepoint
 	stages     []log.StageID // chunks of COPY in the log already
 	seqs       *txSequences
+	keys       *exec.Constraints
 }
 
 // sessionSavepoint is a savepoint of a running transaction.
@@ -38,11 +39,12 @@ type sessionSavepoint struct {
 	name     string
 	mark     sm.Mark
 	settings settings
+	keys     exec.ConstraintsMark
 }
 
 // begin starts a transaction.
 func (s *Session) begin(explicit bool, m plan.TransactionModes) error {
-	tx := &transaction{explicit: explicit, began: s.e.now(), seed: s.e.cfg.Seed(), before: s.settings}
+	tx := &transaction{explicit: explicit, began: s.e.now(), seed: s.e.cfg.Seed(), before: s.settings, keys: exec.NewConstraints()}
 	level, _ := s.settings.get("default_transaction_isolation")
 	readOnly, _ := s.settings.get("default_transaction_read_only")
 	tx.isolation, tx.readOnly = level, readOnly == "on"
@@ -162,7 +164,7 @@ func (s *Session) savepoint(ctx context.Context, name string) error {
 		return err
 	}
 	tx := s.tx
-	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings})
+	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, tx.keys.Savepoint()})
 	tx.statements = append(tx.statements, log.Statement{Action: log.ActionSavepoint, Text: name})
 	return nil
 }
@@ -197,6 +199,7 @@ func (s *Session) rollbackTo(w ResultWriter, name string) error {
 	tx.savepoints = tx.savepoints[:i+1]
 	s.endPortals()
 	tx.txn.RollbackTo(sp.mark)
+	tx.keys.RollbackTo(sp.keys)
 	tx.failed = false
 	tx.statements = append(tx.statements, log.Statement{Action: log.ActionRollbackTo, Text: name})
 	return s.useSettings(w, sp.settings)
@@ -205,6 +208,10 @@ func (s *Session) rollbackTo(w ResultWriter, name string) error {
 // record puts a statement that has been run down, with what the client saw.
 func (tx *transaction) record(st log.Statement, p *exec.Program) {
 	q := p.Statement
+	if q.SetConstraints != nil {
+		tx.statements = append(tx.statements, st)
+		return
+	}
 	if !q.ReadOnly() {
 		tx.writes = true
 	} else if len(q.Reads) == 0 && !q.AllTables {

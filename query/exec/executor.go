@@ -54,6 +54,7 @@ type entryRun struct {
 	meaning *Meaning
 	session EntrySession
 	seqs    *entrySequences
+	keys    *Constraints
 	result  log.Result
 	bytes   int
 }
@@ -67,12 +68,15 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 	if err != nil {
 		return log.Result{}, err
 	}
-	r := &entryRun{x: x, txn: txn, entry: e, meaning: m, seqs: newEntrySequences(txn, e)}
+	r := &entryRun{x: x, txn: txn, entry: e, meaning: m, seqs: newEntrySequences(txn, e), keys: NewConstraints()}
 	r.session = NewEntrySession(e, m, x.Database)
 	if e.Kind == log.KindTransaction {
 		err = r.replay()
 	} else {
 		err = r.command()
+	}
+	if err == nil {
+		err = r.endTransaction()
 	}
 	r.result.Drawn = r.seqs.newest()
 	return r.result, err
@@ -88,6 +92,18 @@ func (r *entryRun) command() error {
 		r.result.Statements = append(r.result.Statements, out)
 	}
 	return nil
+}
+
+// endTransaction checks the constraints that were deferred.
+func (r *entryRun) endTransaction() error {
+	if len(r.keys.deferred) == 0 {
+		return nil
+	}
+	ctx := r.context(len(r.entry.Statements), &log.Statement{Time: r.entry.Time})
+	_, err := guard(func() (int64, error) {
+		return 0, r.keys.EndTransaction(&Runtime{Txn: r.txn, Expr: ctx, SearchPath: r.meaning.SearchPath, User: r.entry.Role})
+	})
+	return err
 }
 
 // statement executes one statement of a single-shot entry.
@@ -130,7 +146,7 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 		return nil, nil, err
 	}
 	ctx.Params = params
-	rt := &Runtime{Txn: r.txn, Expr: ctx, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
+	rt := &Runtime{Txn: r.txn, Expr: ctx, Constraints: r.keys, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
 		Virtual: &syscat.Context{Catalog: r.txn.Catalog(), Txn: r.txn, Session: r.session, SearchPath: r.meaning.SearchPath}}
 	if st.Copy != nil {
 		prog, err := CopyProgram(st.Text, plan.Env{Catalog: r.txn.Catalog(), Database: r.x.Database,
@@ -229,6 +245,7 @@ func Tag(st *plan.Statement, n int64) string {
 type savepoint struct {
 	name string
 	mark sm.Mark
+	keys ConstraintsMark
 }
 
 // replay executes an interactive transaction again at its place in the log and
@@ -240,7 +257,7 @@ func (r *entryRun) replay() error {
 		st := &r.entry.Statements[i]
 		switch st.Action {
 		case log.ActionSavepoint:
-			points = append(points, savepoint{st.Text, r.txn.Savepoint()})
+			points = append(points, savepoint{st.Text, r.txn.Savepoint(), r.keys.Savepoint()})
 			continue
 		case log.ActionRelease, log.ActionRollbackTo:
 			k := findSavepoint(points, st.Text)
@@ -249,6 +266,7 @@ func (r *entryRun) replay() error {
 			}
 			if st.Action == log.ActionRollbackTo {
 				r.txn.RollbackTo(points[k].mark)
+				r.keys.RollbackTo(points[k].keys)
 				points = points[:k+1]
 			} else {
 				points = points[:k]
@@ -288,7 +306,7 @@ func Conflict(statement int) error {
 // outcome is known to be the same.
 func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
 	st := &r.entry.Statements[i]
-	mark := r.txn.Savepoint()
+	mark, keys := r.txn.Savepoint(), r.keys.Savepoint()
 	r.seqs.feed = st.Drawn
 	prog, rt, err := r.prepare(i, false)
 	var n int64
@@ -313,6 +331,7 @@ func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
 			return nil, err
 		}
 		r.txn.RollbackTo(mark)
+		r.keys.RollbackTo(keys)
 		return ErrorDigest(e), nil
 	}
 	return d.Sum(Tag(prog.Statement, n)), nil

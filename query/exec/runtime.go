@@ -27,6 +27,10 @@ type Runtime struct {
 	Expr    *expr.Ctx
 	Virtual *syscat.Context
 
+	// Constraints is the state of the transaction's foreign keys; statements that
+	// write need it.
+	Constraints *Constraints
+
 	// Cancel ends the statement early; nil in apply, where nothing may.
 	Cancel context.Context
 
@@ -41,6 +45,15 @@ type Runtime struct {
 	memory int64
 	ctes   map[*plan.CTE]*cteState
 	subs   map[*plan.Subquery]*subResult
+}
+
+// noticeDetail is notice with a detail.
+func (rt *Runtime) noticeDetail(detail, format string, args ...any) {
+	if rt.Notice != nil {
+		n := sqlstate.New(sqlstate.SuccessfulCompletion, format, args...).WithDetail("%s", detail)
+		n.Severity = "NOTICE"
+		rt.Notice(n)
+	}
 }
 
 func (rt *Runtime) notice(format string, args ...any) {

@@ -70,7 +70,7 @@ func (q *Query) Select() bool { _, ok := q.node.(*ast.SelectStmt); return ok && 
 // Definition reports whether the statement is DDL.
 func (q *Query) Definition() bool {
 	switch q.node.(type) {
-	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt:
+	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt, *ast.ConstraintsSetStmt:
 		return intoTable(q.node)
 	}
 	return true
@@ -109,6 +109,8 @@ type binder struct {
 	params  []*types.Type
 	depth   int
 	text    string // the statement's, for the positions of errors
+
+	keepLists bool // IN stays a list, however short: the expression will be printed
 
 	subLinks int // how many subqueries in expressions are around
 	working  map[*CTE]*selfReferences
@@ -169,6 +171,8 @@ func (b *binder) statement(n ast.Stmt) (*Statement, error) {
 		return b.update(n)
 	case *ast.DeleteStmt:
 		return b.delete(n)
+	case *ast.ConstraintsSetStmt:
+		return setConstraints(n), nil
 	}
 	return b.definition(n)
 }
