@@ -86,7 +86,8 @@ func (s *Session) program(st *statement, c *catalog.Catalog, in exec.ContextInpu
 func (s *Session) runtime(ctx context.Context, st *statement, txn *sm.Txn, v *sm.View, in exec.ContextInputs, w ResultWriter) *exec.Runtime {
 	ec := s.context(txn.Catalog(), in)
 	ec.Params = st.params
-	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, SearchPath: s.meaning.SearchPath, User: s.start.User,
+	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, Planner: &exec.Planner{Plans: s.e.cfg.Executor.Plans, Meaning: s.meaning, Database: s.e.cfg.Database},
+		SearchPath: s.meaning.SearchPath, User: s.start.User,
 		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Txn: txn, Session: sessionInfo{s}, SearchPath: s.meaning.SearchPath}}
 	if s.tx != nil {
 		rt.Constraints = s.tx.keys

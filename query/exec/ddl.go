@@ -44,6 +44,12 @@ func runDDL(rt *Runtime, st *plan.Statement, _ Sink) (int64, error) {
 		return 0, d.comment(s)
 	case *plan.AlterTable:
 		return 0, d.alterTable(s)
+	case *plan.CreateProcedure:
+		return 0, d.createProcedure(s)
+	case *plan.DropProcedure:
+		return 0, d.dropProcedure(s)
+	case *plan.AlterProcedure:
+		return 0, d.alterProcedure(s)
 	}
 	return 0, fmt.Errorf("exec: no code for %T", st.DDL)
 }

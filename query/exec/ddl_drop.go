@@ -159,6 +159,7 @@ func (d *ddl) dropSchema(n plan.Name, s *plan.Drop) error {
 	}
 	var tables []*catalog.Table
 	var sequences []*catalog.Sequence
+	var procedures []*catalog.Procedure
 	detail := ""
 	for _, o := range d.cat().All() {
 		switch o := o.(type) {
@@ -174,6 +175,12 @@ func (d *ddl) dropSchema(n plan.Name, s *plan.Drop) error {
 			}
 		}
 	}
+	for _, o := range d.cat().All() {
+		if p, ok := o.(*catalog.Procedure); ok && p.Schema == schema.ID {
+			procedures = append(procedures, p)
+			detail += fmt.Sprintf("function %s depends on schema %s\n", signature(n.Name+"."+p.Name, p.ParamTypes(), ","), n.Name)
+		}
+	}
 	if detail != "" && !s.Cascade {
 		return sqlstate.New(sqlstate.DependentObjectsStillExist, "cannot drop schema %s because other objects depend on it", n.Name).
 			WithDetail("%s", detail[:len(detail)-1]).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
@@ -187,6 +194,9 @@ func (d *ddl) dropSchema(n plan.Name, s *plan.Drop) error {
 				return err
 			}
 		}
+	}
+	for _, p := range procedures {
+		d.rt.Txn.DeleteDescriptor(p.ID)
 	}
 	d.rt.Txn.DeleteDescriptor(schema.ID)
 	return nil

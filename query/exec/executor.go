@@ -146,7 +146,8 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 		return nil, nil, err
 	}
 	ctx.Params = params
-	rt := &Runtime{Txn: r.txn, Expr: ctx, Constraints: r.keys, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
+	rt := &Runtime{Txn: r.txn, Expr: ctx, Constraints: r.keys,
+		Planner: &Planner{r.x.Plans, r.meaning, r.x.Database}, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
 		Virtual: &syscat.Context{Catalog: r.txn.Catalog(), Txn: r.txn, Session: r.session, SearchPath: r.meaning.SearchPath}}
 	if st.Copy != nil {
 		prog, err := CopyProgram(st.Text, plan.Env{Catalog: r.txn.Catalog(), Database: r.x.Database,

@@ -15,6 +15,7 @@ type Program struct {
 	insert *insertProgram
 	update *updateProgram
 	delete *deleteProgram
+	call   *callProgram
 	rules  *rules // of the tables that it changes; nil when no foreign key is concerned
 }
 
@@ -38,6 +39,9 @@ func Compile(st *plan.Statement) *Program {
 		p.delete = c.delete(st.Delete, root)
 		p.delete.rules = p.rules.of(st.Delete.Table.ID)
 	}
+	if st.Call != nil {
+		p.call = c.callProcedure(st.Call, root)
+	}
 	return p
 }
 
@@ -60,6 +64,8 @@ func (p *Program) Run(rt *Runtime, sink Sink) (int64, error) {
 		return p.change(rt, func() (int64, error) { return p.delete.run(rt, sink) })
 	case p.Statement.DDL != nil:
 		return runDDL(rt, p.Statement, sink)
+	case p.call != nil:
+		return 0, p.call.run(rt)
 	case p.Statement.SetConstraints != nil:
 		return 0, runSetConstraints(rt, p.Statement.SetConstraints)
 	}

@@ -31,6 +31,9 @@ type Runtime struct {
 	// write need it.
 	Constraints *Constraints
 
+	// Planner plans the statements that CALL executes.
+	Planner *Planner
+
 	// Cancel ends the statement early; nil in apply, where nothing may.
 	Cancel context.Context
 
@@ -41,6 +44,7 @@ type Runtime struct {
 	// Notice takes what is no error but worth telling; nil drops it.
 	Notice func(*sqlstate.Error)
 
+	depth  int // of CALL
 	rows   int
 	memory int64
 	ctes   map[*plan.CTE]*cteState

@@ -36,7 +36,12 @@ func (b *binder) definition(n ast.Stmt) (*Statement, error) {
 	case *ast.AlterSeqStmt:
 		spec, err := sequenceSpec(n.Options)
 		return &Statement{Tag: "ALTER SEQUENCE", DDL: &AlterSequence{rangeName(n.Sequence), n.MissingOk, spec}}, err
+	case *ast.CreateFunctionStmt:
+		return b.createProcedure(n)
 	case *ast.DropStmt:
+		if n.RemoveType == ast.OBJECT_PROCEDURE || n.RemoveType == ast.OBJECT_ROUTINE {
+			return b.dropProcedure(n)
+		}
 		return drop(n)
 	case *ast.TruncateStmt:
 		t := &Truncate{RestartIdentity: n.RestartSeqs, Cascade: n.Behavior == ast.DropCascade}
@@ -45,12 +50,18 @@ func (b *binder) definition(n ast.Stmt) (*Statement, error) {
 		}
 		return &Statement{Tag: "TRUNCATE TABLE", DDL: t}, nil
 	case *ast.RenameStmt:
+		if n.RenameType == ast.OBJECT_PROCEDURE || n.RenameType == ast.OBJECT_ROUTINE {
+			return b.alterProcedure(n.Object, n.Newname, "")
+		}
 		return renameStmt(n)
 	case *ast.CommentStmt:
 		return comment(n)
 	case *ast.AlterTableStmt:
 		return b.alterTable(n)
 	case *ast.AlterOwnerStmt:
+		if n.ObjectType == ast.OBJECT_PROCEDURE || n.ObjectType == ast.OBJECT_ROUTINE {
+			return b.alterProcedure(n.Object, "", n.Newowner.Rolename)
+		}
 		return nil, unsupported("ALTER ... OWNER TO")
 	}
 	return nil, sqlstate.New(sqlstate.FeatureNotSupported, "%s is not supported", statementName(n))

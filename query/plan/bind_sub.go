@@ -16,8 +16,9 @@ func (b *binder) subLink(n *ast.SubLink, s *scope) (Expr, error) {
 	if !ok {
 		return nil, unsupported("this subquery")
 	}
-	if s != nil && s.clause == checkClause {
-		return nil, b.at(sqlstate.New(sqlstate.FeatureNotSupported, "cannot use subquery in check constraint"), findSubquery)
+	if s != nil && (s.clause == checkClause || s.clause == callClause) {
+		place := strings.TrimSuffix(s.clause, "s")
+		return nil, b.at(sqlstate.New(sqlstate.FeatureNotSupported, "cannot use subquery in %s", place), findSubquery)
 	}
 	b.subLinks++
 	q, err := b.selectStmt(sel, s)

@@ -20,7 +20,12 @@ func Classify(st parser.Statement) (Command, error) {
 	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt,
 		*ast.CreateStmt, *ast.CreateTableAsStmt, *ast.IndexStmt, *ast.CreateSchemaStmt, *ast.CreateSeqStmt, *ast.AlterSeqStmt,
 		*ast.DropStmt, *ast.TruncateStmt, *ast.RenameStmt, *ast.CommentStmt, *ast.AlterTableStmt, *ast.AlterOwnerStmt,
-		*ast.ConstraintsSetStmt:
+		*ast.ConstraintsSetStmt, *ast.CallStmt:
+		return q, nil
+	case *ast.CreateFunctionStmt:
+		if !n.IsProcedure {
+			return nil, unsupported("CREATE FUNCTION")
+		}
 		return q, nil
 	case *ast.TransactionStmt:
 		return transaction(n)

@@ -3,6 +3,8 @@ package plan
 import (
 	"strings"
 
+	"github.com/multigres/multigres/go/common/parser/ast"
+
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
@@ -36,7 +38,7 @@ func (p *printer) expr(e Expr) string {
 	case *Const:
 		return p.constant(e)
 	case *ColRef:
-		return quoteName(e.Name)
+		return columnText(e.Name)
 	case *Call:
 		return p.call(e)
 	case *Cast:
@@ -65,6 +67,11 @@ func (p *printer) expr(e Expr) string {
 		return "LEAST(" + p.list(e.Args) + ")"
 	}
 	return p.rest(e)
+}
+
+// columnText prints a column's name so that it is read as one.
+func columnText(name string) string {
+	return ast.NewColumnRef(ast.NewString(name)).SqlString()
 }
 
 func notWord(not bool) string {

@@ -26,6 +26,11 @@ type Env struct {
 	// Write: the statement will run inside apply, so functions whose answer
 	// may differ between replicas are refused.
 	Write bool
+	// Routine is the procedure whose body the statement is part of, or nil.
+	Routine *Routine
+
+	// calling are the procedures whose bodies are being bound around this one.
+	calling map[catalog.ID]bool
 }
 
 // Limits of the binder.
@@ -67,10 +72,13 @@ func (q *Query) Alone() *Query {
 // changes nothing unless it calls a function that does.
 func (q *Query) Select() bool { _, ok := q.node.(*ast.SelectStmt); return ok && !intoTable(q.node) }
 
+// Call reports whether the statement is CALL.
+func (q *Query) Call() bool { _, ok := q.node.(*ast.CallStmt); return ok }
+
 // Definition reports whether the statement is DDL.
 func (q *Query) Definition() bool {
 	switch q.node.(type) {
-	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt, *ast.ConstraintsSetStmt:
+	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt, *ast.ConstraintsSetStmt, *ast.CallStmt:
 		return intoTable(q.node)
 	}
 	return true
@@ -173,6 +181,8 @@ func (b *binder) statement(n ast.Stmt) (*Statement, error) {
 		return b.delete(n)
 	case *ast.ConstraintsSetStmt:
 		return setConstraints(n), nil
+	case *ast.CallStmt:
+		return b.callStmt(n)
 	}
 	return b.definition(n)
 }

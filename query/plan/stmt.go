@@ -6,7 +6,7 @@ import (
 )
 
 // Statement is a bound statement, ready to be compiled. One of Root, Insert,
-// Update, Delete, DDL and SetConstraints is set.
+// Update, Delete, DDL, SetConstraints and Call is set.
 type Statement struct {
 	Root   Node
 	Insert *Insert
@@ -16,6 +16,9 @@ type Statement struct {
 
 	// SetConstraints is SET CONSTRAINTS.
 	SetConstraints *SetConstraints
+
+	// Call is CALL.
+	Call *CallProcedure
 
 	// Guards are of the tables that Insert, Update or Delete change, its own first;
 	// none when there is no foreign key to look at.

@@ -143,6 +143,24 @@ func (ci *CatalogInfo) foreignDef(k *constraint) string {
 	return out
 }
 
+// procedureDef is pg_get_functiondef() of a procedure.
+func (ci *CatalogInfo) procedureDef(p *proc) string {
+	d := p.procedure
+	out := "CREATE OR REPLACE PROCEDURE " + quoteIdent(ci.schemaName(d.Schema)) + "." + quoteIdent(d.Name) + "(" + p.arguments + ")\n LANGUAGE sql\n"
+	if d.Atomic {
+		out += "BEGIN ATOMIC\n"
+		for _, text := range d.Body {
+			out += " " + text + ";\n"
+		}
+		return out + "END\n"
+	}
+	tag := "$procedure$"
+	for strings.Contains(d.Source, tag) {
+		tag = tag[:len(tag)-1] + "x$"
+	}
+	return out + "AS " + tag + d.Source + tag + "\n"
+}
+
 // describe is pg_describe_object(); "" for an object it does not know.
 func (ci *CatalogInfo) describe(o object) string {
 	switch o.class {

@@ -25,6 +25,9 @@ type Catalog struct {
 	// referrers has, for each table that foreign keys refer to, the tables that
 	// have them, in order of ID. The slices are never modified.
 	referrers map[ID][]ID
+	// procedures are by name, those of one name in order of ID. The slices are
+	// never modified.
+	procedures map[Name][]ID
 }
 
 // New returns a catalog that holds only the schemas every database has.
@@ -35,7 +38,8 @@ func New() *Catalog {
 		names:   map[Name]ID{},
 		indexes: map[ID]ID{},
 
-		referrers: map[ID][]ID{},
+		referrers:  map[ID][]ID{},
+		procedures: map[Name][]ID{},
 	}
 	for _, s := range []*Schema{
 		{ID: PgCatalogID, Name: "pg_catalog", Owner: "postgres"},
@@ -58,7 +62,11 @@ func (c *Catalog) Edit() *Catalog {
 		names:   make(map[Name]ID, len(c.names)+1),
 		indexes: make(map[ID]ID, len(c.indexes)+1),
 
-		referrers: make(map[ID][]ID, len(c.referrers)+1),
+		referrers:  make(map[ID][]ID, len(c.referrers)+1),
+		procedures: make(map[Name][]ID, len(c.procedures)+1),
+	}
+	for k, v := range c.procedures {
+		n.procedures[k] = v
 	}
 	for k, v := range c.referrers {
 		n.referrers[k] = v
@@ -110,6 +118,8 @@ func (c *Catalog) Put(d Descriptor) {
 		c.names[Name{d.Schema, d.Name}] = d.ID
 	case *View:
 		c.names[Name{d.Schema, d.Name}] = d.ID
+	case *Procedure:
+		c.addProcedure(d)
 	}
 }
 
@@ -134,6 +144,8 @@ func (c *Catalog) Delete(id ID) {
 		delete(c.names, Name{d.Schema, d.Name})
 	case *View:
 		delete(c.names, Name{d.Schema, d.Name})
+	case *Procedure:
+		c.removeProcedure(d)
 	}
 }
 

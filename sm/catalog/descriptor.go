@@ -36,6 +36,8 @@ const (
 	KindTable    Kind = 2
 	KindSequence Kind = 3
 	KindView     Kind = 4
+
+	KindProcedure Kind = 5
 )
 
 // Schema is a namespace.
