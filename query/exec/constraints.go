@@ -33,6 +33,7 @@ type Constraints struct {
 	modes map[catalog.ID]bool
 
 	queue    []event // of the running statement
+	sets     keySets // likewise
 	deferred []event // of the transaction
 }
 
@@ -71,7 +72,7 @@ func (c *Constraints) Savepoint() ConstraintsMark {
 
 // RollbackTo undoes what has happened since m.
 func (c *Constraints) RollbackTo(m ConstraintsMark) {
-	c.all, c.modes, c.deferred, c.queue = m.all, m.modes, m.deferred, nil
+	c.all, c.modes, c.deferred, c.queue, c.sets = m.all, m.modes, m.deferred, nil, nil
 }
 
 // isDeferred reports whether a foreign key is checked at the end of the
@@ -113,6 +114,7 @@ func (e *event) size() int64 {
 // endStatement does what the statement has left, in order; actions add to it.
 // Checks of deferred constraints are put off.
 func (c *Constraints) endStatement(rt *Runtime, rules *rules) error {
+	c.dropSets()
 	for i := 0; i < len(c.queue); i++ {
 		e := c.queue[i]
 		c.queue[i] = event{}

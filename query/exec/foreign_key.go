@@ -142,7 +142,11 @@ func (r *reference) lookDown(rt *Runtime, key, fresh []types.Datum, depth int) e
 	if nulls(key) > 0 {
 		return nil
 	}
-	found, err := r.referenced(rt, key)
+	find := r.referenced
+	if depth == 0 {
+		find = func(rt *Runtime, key []types.Datum) (bool, error) { return rt.Constraints.referencedBySet(rt, r, key) }
+	}
+	found, err := find(rt, key)
 	if err != nil || !found {
 		return err
 	}

@@ -12,8 +12,14 @@ import (
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
-// maxCallDepth bounds how deep procedures may call each other.
-const maxCallDepth = 100
+const (
+	// maxCallDepth bounds how deep procedures may call each other.
+	maxCallDepth = 100
+	// maxCallStatements bounds the statements that one CALL executes, those of the
+	// procedures that it calls included: with two calls in each body, a hundred
+	// levels would never end.
+	maxCallStatements = 100_000
+)
 
 // Planner plans the statements of procedures' bodies.
 type Planner struct {
@@ -47,9 +53,15 @@ func (p *callProgram) run(rt *Runtime) error {
 			return err
 		}
 	}
+	if rt.called == nil {
+		rt.called = new(int)
+	}
 	outer := rt.Expr.Params
 	defer func() { rt.Expr.Params = outer }()
 	for i, text := range p.procedure.Body {
+		if *rt.called++; *rt.called > maxCallStatements {
+			return sqlstate.New(sqlstate.ProgramLimitExceeded, "a CALL may execute at most %d statements", maxCallStatements)
+		}
 		rt.Expr.Params = args
 		prog, err := rt.Planner.body(rt, p.procedure, text)
 		if err != nil {
@@ -101,7 +113,7 @@ func (pl *Planner) body(rt *Runtime, p *catalog.Procedure, text string) (*Progra
 // sequences go on; what the statement holds is its own.
 func (rt *Runtime) inner(p *catalog.Procedure) *Runtime {
 	in := &Runtime{Txn: rt.Txn, Expr: rt.Expr, Constraints: rt.Constraints, Planner: rt.Planner, Cancel: rt.Cancel,
-		SearchPath: rt.SearchPath, User: rt.User, Notice: rt.Notice, depth: rt.depth + 1}
+		SearchPath: rt.SearchPath, User: rt.User, Notice: rt.Notice, depth: rt.depth + 1, called: rt.called}
 	if p.Atomic {
 		in.SearchPath = p.SearchPath
 	}

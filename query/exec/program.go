@@ -97,6 +97,7 @@ func (p *Program) change(rt *Runtime, run func() (int64, error)) (int64, error) 
 		return 0, p.rules.err
 	}
 	rt.Constraints.queue = nil
+	rt.Constraints.dropSets()
 	n, err := run()
 	if err != nil {
 		return n, err

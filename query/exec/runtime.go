@@ -44,7 +44,8 @@ type Runtime struct {
 	// Notice takes what is no error but worth telling; nil drops it.
 	Notice func(*sqlstate.Error)
 
-	depth  int // of CALL
+	depth  int  // of CALL
+	called *int // how many statements have been executed for CALL
 	rows   int
 	memory int64
 	ctes   map[*plan.CTE]*cteState

@@ -29,8 +29,9 @@ type Env struct {
 	// Routine is the procedure whose body the statement is part of, or nil.
 	Routine *Routine
 
-	// calling are the procedures whose bodies are being bound around this one.
-	calling map[catalog.ID]bool
+	// bodies collects the procedures that statements of bodies call; it is nil
+	// outside of a body.
+	bodies *bodySet
 }
 
 // Limits of the binder.

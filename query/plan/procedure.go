@@ -205,7 +205,7 @@ func (b *binder) callStmt(n *ast.CallStmt) (*Statement, error) {
 			return nil, err
 		}
 	}
-	return &Statement{Tag: "CALL", Call: c}, b.body(p)
+	return &Statement{Tag: "CALL", Call: c}, b.bodiesFrom(p)
 }
 
 // callArgs binds the arguments of CALL.
@@ -253,14 +253,44 @@ func noProcedure(parts []string, name string, args []Expr, labels []string, ambi
 		WithHint("No procedure matches the given name and argument types. You might need to add explicit type casts.")
 }
 
-// body binds the statements of a procedure that is called, for what they look at
-// and depend on: CALL looks at and depends on the same. One that calls itself,
-// by whatever way, is looked at once.
-func (b *binder) body(p *catalog.Procedure) error {
-	if b.env.calling[p.ID] {
+// bodySet are procedures to be looked at, each once.
+type bodySet struct {
+	seen  map[catalog.ID]bool
+	queue []*catalog.Procedure
+}
+
+func (s *bodySet) add(p *catalog.Procedure) {
+	if !s.seen[p.ID] {
+		s.seen[p.ID] = true
+		s.queue = append(s.queue, p)
+	}
+}
+
+// bodiesFrom binds the statements of a procedure that is called, and of those
+// that it calls, for what they look at and depend on: CALL looks at and depends
+// on the same. Within a body it only notes what is called, so that however
+// procedures call each other, each is looked at once and nothing nests.
+func (b *binder) bodiesFrom(p *catalog.Procedure) error {
+	if b.env.bodies != nil {
+		b.env.bodies.add(p)
 		return nil
 	}
-	env := BodyEnv(b.env, p)
+	set := &bodySet{seen: map[catalog.ID]bool{}}
+	set.add(p)
+	for len(set.queue) > 0 {
+		next := set.queue[0]
+		set.queue = set.queue[1:]
+		env := BodyEnv(b.env, next)
+		env.bodies = set
+		if err := b.body(env, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// body binds the statements of one procedure.
+func (b *binder) body(env Env, p *catalog.Procedure) error {
 	for _, text := range p.Body {
 		q, err := bodyQuery(text)
 		if err != nil {
@@ -293,11 +323,8 @@ func bodyError(err error) error {
 
 // BodyEnv is the environment of a statement of p's body.
 func BodyEnv(env Env, p *catalog.Procedure) Env {
-	calling := map[catalog.ID]bool{p.ID: true}
-	for id := range env.calling {
-		calling[id] = true
-	}
-	env.Routine, env.Write, env.calling, env.Params = RoutineOf(p), true, calling, nil
+	env.Routine, env.Write, env.Params = RoutineOf(p), true, nil
+	env.bodies = &bodySet{seen: map[catalog.ID]bool{}}
 	for _, oid := range p.ParamTypes() {
 		t, _ := types.ByOID(oid)
 		env.Params = append(env.Params, t)
