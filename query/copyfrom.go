@@ -117,7 +117,7 @@ func (s *Session) copyAheadOf(ctx context.Context, c *plan.Copy, prog *exec.Prog
 	in := exec.ContextInputs{TxnTime: tx.began, StmtTime: now, Seed: tx.seed, Statement: len(tx.statements), Sequences: tx.seqs,
 		Session: s.entrySession()}
 	rt := s.runtime(ctx, &statement{}, tx.txn, tx.view, in, w)
-	mark := tx.txn.Savepoint()
+	mark, keys := tx.txn.Savepoint(), tx.keys.Savepoint()
 	tx.seqs.drawn = nil
 	n, err := prog.CopyIn(rt, func() ([]byte, error) {
 		row, err := rows.next()
@@ -135,6 +135,7 @@ func (s *Session) copyAheadOf(ctx context.Context, c *plan.Copy, prog *exec.Prog
 	ls := log.Statement{Text: c.Text, Time: now, Drawn: tx.seqs.drawn, Copy: data}
 	if err != nil {
 		tx.txn.RollbackTo(mark)
+		tx.keys.RollbackTo(keys)
 		tx.failed = true
 		return err
 	}

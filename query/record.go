@@ -43,6 +43,10 @@ func (s *Session) put(st log.Statement) {
 // there is anything in it that COMMIT has to do or to validate.
 func (s *Session) record(st log.Statement, p *exec.Program) {
 	tx, q := s.tx, p.Statement
+	if q.SetConstraints != nil {
+		s.put(st)
+		return
+	}
 	if !q.ReadOnly() {
 		tx.writes = true
 	} else if !tx.validates(q) {
@@ -141,16 +145,16 @@ func (s *Session) advance(ctx context.Context) error {
 	}
 	txn := v.Begin()
 	txn.SetBudget(s.budget)
-	points, err := s.e.cfg.Executor.Rerun(txn, s.pending())
+	points, keys, err := s.e.cfg.Executor.Rerun(txn, s.pending())
 	if err != nil {
 		txn.Close()
 		v.Close()
 		return err
 	}
 	for i := range points {
-		tx.savepoints[i].mark = points[i].Mark
+		tx.savepoints[i].mark, tx.savepoints[i].keys = points[i].Mark, points[i].Keys
 	}
-	tx.view, tx.txn = v, txn
+	tx.view, tx.txn, tx.keys = v, txn, keys
 	done.Close()
 	old.Close()
 	return nil

@@ -56,11 +56,24 @@ func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter)
 	if prog.Statement.ReadOnly() {
 		return s.runQuery(ctx, st, prog, v, in, w)
 	}
+	if prog.Statement.SetConstraints != nil {
+		return noBlock(w, "SET CONSTRAINTS")
+	}
 	if readOnly, _ := s.settings.get("default_transaction_read_only"); readOnly == "on" {
 		return readOnlyError(prog.Statement)
 	}
 	v.Close()
 	return s.single(ctx, []*statement{st}, w)
+}
+
+// noBlock answers a statement that outside a transaction block has no effect.
+func noBlock(w ResultWriter, tag string) error {
+	n := sqlstate.New(sqlstate.NoActiveSQLTransaction, "%s can only be used in transaction blocks", tag)
+	n.Severity = "WARNING"
+	if err := w.Notice(n); err != nil {
+		return err
+	}
+	return w.CommandComplete(tag)
 }
 
 // program plans a statement.
@@ -73,8 +86,12 @@ func (s *Session) program(st *statement, c *catalog.Catalog, in exec.ContextInpu
 func (s *Session) runtime(ctx context.Context, st *statement, txn *sm.Txn, v *sm.View, in exec.ContextInputs, w ResultWriter) *exec.Runtime {
 	ec := s.context(txn.Catalog(), in)
 	ec.Params = st.params
-	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, SearchPath: s.meaning.SearchPath, User: s.start.User,
+	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, Planner: &exec.Planner{Plans: s.e.cfg.Executor.Plans, Meaning: s.meaning, Database: s.e.cfg.Database},
+		SearchPath: s.meaning.SearchPath, User: s.start.User,
 		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Txn: txn, Session: sessionInfo{s}, SearchPath: s.meaning.SearchPath}}
+	if s.tx != nil {
+		rt.Constraints = s.tx.keys
+	}
 	if w != nil {
 		rt.Notice = func(n *sqlstate.Error) { _ = w.Notice(n) }
 	}
@@ -244,7 +261,7 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 	if err != nil {
 		return "", err
 	}
-	mark := tx.txn.Savepoint()
+	mark, keys := tx.txn.Savepoint(), tx.keys.Savepoint()
 	tx.seqs.drawn = nil
 	prog, tag, digest, err := s.attempt(ctx, st, now, w, open)
 	ls.Drawn = tx.seqs.drawn
@@ -260,6 +277,7 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 			s.put(ls)
 		}
 		tx.txn.RollbackTo(mark)
+		tx.keys.RollbackTo(keys)
 		tx.failed = true
 		return "", err
 	}
@@ -283,7 +301,7 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 		return nil, "", nil, err
 	}
 	writes := !prog.Statement.ReadOnly()
-	if tx.readOnly && (writes || prog.Statement.RowLock != "") {
+	if tx.readOnly && (writes && prog.Statement.SetConstraints == nil || prog.Statement.RowLock != "") {
 		return prog, "", nil, readOnlyError(prog.Statement)
 	}
 	if !writes && !tx.validates(prog.Statement) {
@@ -316,7 +334,7 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 		view = nil // what a node or the log says of itself is not the same everywhere
 	}
 	rt := s.runtime(ctx, st, tx.txn, view, in, w)
-	if writes {
+	if writes && prog.Statement.DDL == nil {
 		rt.Steps = tx.spent
 	} else if !tx.readOnly {
 		rt.Steps = &exec.Steps{}

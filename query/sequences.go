@@ -88,9 +88,9 @@ func (b *sequenceBlocks) forget() {
 }
 
 // forgetBlocks drops the reserved values when a statement may move a sequence:
-// DDL, or anything that mentions setval. Values are lost then, which is allowed.
+// DDL, a CALL, or anything that mentions setval. Values are lost then, which is allowed.
 func (s *Session) forgetBlocks(q *plan.Query) {
-	if q.Definition() || strings.Contains(strings.ToLower(q.Text()), "setval") {
+	if q.Definition() || q.Call() || strings.Contains(strings.ToLower(q.Text()), "setval") {
 		s.e.blocks.forget()
 	}
 }

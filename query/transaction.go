@@ -41,6 +41,7 @@ type transaction struct {
 	savepoints []sessionSavepoint
 	stages     []log.StageID // chunks of COPY in the log already
 	seqs       *txSequences
+	keys       *exec.Constraints
 }
 
 // sessionSavepoint is a savepoint of a running transaction.
@@ -48,11 +49,12 @@ type sessionSavepoint struct {
 	name     string
 	mark     sm.Mark
 	settings settings
+	keys     exec.ConstraintsMark
 }
 
 // begin starts a transaction.
 func (s *Session) begin(explicit bool, m plan.TransactionModes) error {
-	tx := &transaction{explicit: explicit, began: s.e.now(), seed: s.e.cfg.Seed(), before: s.settings, current: s.drawn()}
+	tx := &transaction{explicit: explicit, began: s.e.now(), seed: s.e.cfg.Seed(), before: s.settings, current: s.drawn(), keys: exec.NewConstraints()}
 	level, _ := s.settings.get("default_transaction_isolation")
 	readOnly, _ := s.settings.get("default_transaction_read_only")
 	tx.isolation, tx.readOnly = level, readOnly == "on"
@@ -184,7 +186,7 @@ func (s *Session) savepoint(ctx context.Context, name string) error {
 		return err
 	}
 	tx := s.tx
-	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings})
+	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, tx.keys.Savepoint()})
 	s.put(log.Statement{Action: log.ActionSavepoint, Text: name})
 	return nil
 }
@@ -219,6 +221,7 @@ func (s *Session) rollbackTo(w ResultWriter, name string) error {
 	tx.savepoints = tx.savepoints[:i+1]
 	s.endPortals()
 	tx.txn.RollbackTo(sp.mark)
+	tx.keys.RollbackTo(sp.keys)
 	tx.failed = false
 	s.put(log.Statement{Action: log.ActionRollbackTo, Text: name})
 	return s.useSettings(w, sp.settings)

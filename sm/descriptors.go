@@ -43,6 +43,8 @@ func decodeDescriptor(b []byte) (catalog.Descriptor, error) {
 		d = &catalog.Sequence{}
 	case catalog.KindView:
 		d = &catalog.View{}
+	case catalog.KindProcedure:
+		d = &catalog.Procedure{}
 	default:
 		return nil, fmt.Errorf("sm: descriptor of unknown kind %d", b[0])
 	}

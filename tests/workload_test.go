@@ -90,16 +90,9 @@ const (
 	killLists = 100_000 // more than can be done
 )
 
-// foreignKeys says that there are foreign keys to test.
-const foreignKeys = false
-
 // workloads are those that run under kills.
 func workloads() []workload.Workload {
-	all := []workload.Workload{&workload.Bank{}, &workload.Unique{}, &workload.Counter{}, &workload.Set{}, &workload.Lists{Transactions: killLists}}
-	if foreignKeys {
-		all = append(all, &workload.Children{})
-	}
-	return all
+	return []workload.Workload{&workload.Bank{}, &workload.Unique{}, &workload.Counter{}, &workload.Set{}, &workload.Children{}, &workload.Lists{Transactions: killLists}}
 }
 
 // TestWorkloadsUnderKills runs all workloads at once on a server that is killed

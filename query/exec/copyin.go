@@ -35,6 +35,10 @@ func CopyProgram(text string, env plan.Env) (*Program, error) {
 // every target column; next returns nil after the last one. It returns how many
 // rows it has inserted.
 func (p *Program) CopyIn(rt *Runtime, next func() ([]byte, error)) (int64, error) {
+	return p.change(rt, func() (int64, error) { return p.copyIn(rt, next) })
+}
+
+func (p *Program) copyIn(rt *Runtime, next func() ([]byte, error)) (int64, error) {
 	ins := &inserter{p: p.insert, rt: rt, f: frame{rt: rt, outer: &frame{rt: rt}}}
 	values := make([]types.Datum, len(p.insert.targets))
 	for {

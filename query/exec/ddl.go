@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/tidemark-db/tidemark/query/plan"
@@ -43,6 +44,12 @@ func runDDL(rt *Runtime, st *plan.Statement, _ Sink) (int64, error) {
 		return 0, d.comment(s)
 	case *plan.AlterTable:
 		return 0, d.alterTable(s)
+	case *plan.CreateProcedure:
+		return 0, d.createProcedure(s)
+	case *plan.DropProcedure:
+		return 0, d.dropProcedure(s)
+	case *plan.AlterProcedure:
+		return 0, d.alterProcedure(s)
 	}
 	return 0, fmt.Errorf("exec: no code for %T", st.DDL)
 }
@@ -136,6 +143,12 @@ func undefined(n plan.Name) error {
 // freeName makes an object name of parts as PostgreSQL does: table_column_suffix,
 // shortened to fit, with a number when it is taken.
 func (d *ddl) freeName(schema catalog.ID, used map[string]bool, table, column, suffix string) string {
+	return madeName(table, column, suffix, func(name string) bool { return d.taken(schema, name) || used[name] })
+}
+
+// madeName is the first of the names table_column_suffix, table_column_suffix1, …
+// that is not taken.
+func madeName(table, column, suffix string, taken func(string) bool) string {
 	for n := 0; ; n++ {
 		end := "_" + suffix
 		if n > 0 {
@@ -160,7 +173,7 @@ func (d *ddl) freeName(schema catalog.ID, used map[string]bool, table, column, s
 		if c != "" {
 			name = t + "_" + c + end
 		}
-		if !d.taken(schema, name) && !used[name] {
+		if !taken(name) {
 			return name
 		}
 	}
@@ -175,29 +188,6 @@ func (d *ddl) createSchema(s *plan.CreateSchema) error {
 		return sqlstate.New(sqlstate.DuplicateSchema, "schema \"%s\" already exists", s.Name)
 	}
 	d.rt.Txn.PutDescriptor(&catalog.Schema{ID: d.rt.Txn.NewID(), Name: s.Name, Owner: d.rt.User})
-	return nil
-}
-
-func (d *ddl) truncate(s *plan.Truncate) error {
-	for _, n := range s.Tables {
-		t, err := d.table(n)
-		if err != nil {
-			return err
-		}
-		if err := d.rt.Txn.Truncate(t); err != nil {
-			return err
-		}
-		if !s.RestartIdentity {
-			continue
-		}
-		for i := range t.Columns {
-			if seq := d.cat().Sequence(t.Columns[i].Sequence); seq != nil {
-				if err := d.rt.Txn.SequenceSet(seq, seq.Start, false); err != nil {
-					return err
-				}
-			}
-		}
-	}
 	return nil
 }
 
@@ -279,12 +269,7 @@ func (d *ddl) renameIndex(t *catalog.Table, i int, name string) error {
 
 func (d *ddl) renamePart(t *catalog.Table, s *plan.Rename) error {
 	if s.Kind == plan.ConstraintObject {
-		for i := range t.Indexes {
-			if t.Indexes[i].Name == s.Old && t.Indexes[i].Constraint != 0 {
-				return d.renameIndex(t, i, s.New)
-			}
-		}
-		return sqlstate.New(sqlstate.UndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", s.Old, t.Name)
+		return d.renameConstraint(t, s.Old, s.New)
 	}
 	c, err := columnOf(t, s.Old)
 	if err != nil {
@@ -295,6 +280,14 @@ func (d *ddl) renamePart(t *catalog.Table, s *plan.Rename) error {
 	}
 	n := cloneTable(t)
 	n.Columns[c.Num-1].Name = s.New
+	for i := range n.Checks {
+		k := &n.Checks[i]
+		if slices.Contains(k.Columns, c.Num) {
+			if k.Expr, err = plan.RenameInCheck(d.env(), k.Expr, t, n); err != nil {
+				return err
+			}
+		}
+	}
 	d.rt.Txn.PutDescriptor(n)
 	return nil
 }
@@ -311,6 +304,8 @@ func cloneTable(t *catalog.Table) *catalog.Table {
 	n := *t
 	n.Columns = append([]catalog.Column(nil), t.Columns...)
 	n.Indexes = append([]catalog.Index(nil), t.Indexes...)
+	n.Checks = append([]catalog.Check(nil), t.Checks...)
+	n.ForeignKeys = append([]catalog.ForeignKey(nil), t.ForeignKeys...)
 	n.Options = append([]string(nil), t.Options...)
 	return &n
 }

@@ -25,6 +25,9 @@ func (d *ddl) alterTable(s *plan.AlterTable) error {
 	if t := d.cat().Table(id); t == nil {
 		return d.alterOther(id, s)
 	}
+	if err := d.idle(d.cat().Table(id), "ALTER TABLE"); err != nil {
+		return err
+	}
 	for _, a := range s.Actions {
 		if err := d.alter(d.cat().Table(id), a); err != nil {
 			return err
@@ -62,8 +65,22 @@ func (d *ddl) alter(t *catalog.Table, a plan.AlterAction) error {
 		return d.alterType(t, a)
 	case *plan.AddIndexConstraint:
 		return d.addConstraint(t, &a.Index)
+	case *plan.AddCheck:
+		return d.alterAddCheck(t, &a.Check)
+	case *plan.AddForeignKey:
+		return d.alterAddForeignKey(t, &a.Key)
+	case *plan.ValidateConstraint:
+		return d.validateConstraint(t, a.Name)
+	case *plan.AlterConstraint:
+		return d.alterConstraint(t, a)
 	case *plan.DropConstraint:
 		return d.dropConstraint(t, a)
+	}
+	return d.alterMore(t, a)
+}
+
+func (d *ddl) alterMore(t *catalog.Table, a plan.AlterAction) error {
+	switch a := a.(type) {
 	case *plan.AddIdentity:
 		return d.addIdentity(t, a)
 	case *plan.DropIdentity:
@@ -83,6 +100,9 @@ func (d *ddl) alter(t *catalog.Table, a plan.AlterAction) error {
 }
 
 func (d *ddl) addConstraint(t *catalog.Table, s *plan.IndexSpec) error {
+	if s.Using != "" {
+		return d.useIndex(t, s)
+	}
 	if s.Primary {
 		_, err := d.addPrimaryKey(t, s)
 		return err
@@ -144,6 +164,21 @@ func (d *ddl) alterAddColumn(t *catalog.Table, a *plan.AddColumn) error {
 	}
 	for i := range a.Indexes {
 		if err := d.addConstraint(d.cat().Table(t.ID), &a.Indexes[i]); err != nil {
+			return err
+		}
+	}
+	return d.columnConstraints(t.ID, a)
+}
+
+// columnConstraints adds the constraints that were written on a new column.
+func (d *ddl) columnConstraints(id catalog.ID, a *plan.AddColumn) error {
+	for i := range a.Checks {
+		if err := d.alterAddCheck(d.cat().Table(id), &a.Checks[i]); err != nil {
+			return err
+		}
+	}
+	for i := range a.ForeignKeys {
+		if err := d.alterAddForeignKey(d.cat().Table(id), &a.ForeignKeys[i]); err != nil {
 			return err
 		}
 	}
@@ -209,6 +244,10 @@ func (d *ddl) dropColumn(t *catalog.Table, a *plan.DropColumn) error {
 		return nil
 	}
 	if _, err := columnOf(t, a.Name); err != nil {
+		return err
+	}
+	t, err := d.releaseColumn(t, c.Num, a.Cascade)
+	if err != nil {
 		return err
 	}
 	n := cloneTable(t)
@@ -349,19 +388,6 @@ func (d *ddl) alterType(t *catalog.Table, a *plan.AlterType) error {
 	}
 	d.rt.Txn.PutDescriptor(n)
 	return nil
-}
-
-func (d *ddl) dropConstraint(t *catalog.Table, a *plan.DropConstraint) error {
-	for i := range t.Indexes {
-		if t.Indexes[i].Name == a.Name && t.Indexes[i].Constraint != 0 {
-			return d.removeIndex(t, i)
-		}
-	}
-	if a.IfExists {
-		d.rt.notice("constraint \"%s\" of relation \"%s\" does not exist, skipping", a.Name, t.Name)
-		return nil
-	}
-	return sqlstate.New(sqlstate.UndefinedObject, "constraint \"%s\" of relation \"%s\" does not exist", a.Name, t.Name)
 }
 
 // removeIndex drops one index of a table. Without its primary key a table's

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/sm/catalog"
@@ -9,6 +10,9 @@ import (
 )
 
 func (d *ddl) drop(s *plan.Drop) error {
+	if s.Kind == plan.TableObject {
+		return d.dropTablesNamed(s)
+	}
 	for _, n := range s.Names {
 		var err error
 		if s.Kind == plan.SchemaObject {
@@ -23,21 +27,52 @@ func (d *ddl) drop(s *plan.Drop) error {
 	return nil
 }
 
-func (d *ddl) dropRelation(n plan.Name, s *plan.Drop) error {
+// dropTablesNamed is DROP TABLE.
+func (d *ddl) dropTablesNamed(s *plan.Drop) error {
+	var tables []*catalog.Table
+	for _, n := range s.Names {
+		id, err := d.lookUpDrop(n, s)
+		if err != nil {
+			return err
+		}
+		if id == 0 {
+			continue
+		}
+		t := d.cat().Table(id)
+		if t == nil {
+			return wrongKind(n.Name, s.Kind)
+		}
+		if !slices.Contains(tables, t) {
+			tables = append(tables, t)
+		}
+	}
+	return d.dropTables(tables, s.Cascade)
+}
+
+// lookUpDrop finds what DROP names; 0 when it is not there and need not be.
+func (d *ddl) lookUpDrop(n plan.Name, s *plan.Drop) (catalog.ID, error) {
 	id, err := d.resolve(n)
 	if err != nil && !(s.IfExists && sqlstate.CodeOf(err) == sqlstate.InvalidSchemaName) {
-		return err
+		return 0, err
 	}
-	if id == 0 {
-		if s.IfExists {
-			d.rt.notice("%s \"%s\" does not exist, skipping", s.Kind, n.Name)
-			return nil
-		}
-		code := sqlstate.UndefinedTable
-		if s.Kind == plan.IndexObject {
-			code = sqlstate.UndefinedObject
-		}
-		return sqlstate.New(code, "%s \"%s\" does not exist", s.Kind, n.Name)
+	if id != 0 {
+		return id, nil
+	}
+	if s.IfExists {
+		d.rt.notice("%s \"%s\" does not exist, skipping", s.Kind, n.Name)
+		return 0, nil
+	}
+	code := sqlstate.UndefinedTable
+	if s.Kind == plan.IndexObject {
+		code = sqlstate.UndefinedObject
+	}
+	return 0, sqlstate.New(code, "%s \"%s\" does not exist", s.Kind, n.Name)
+}
+
+func (d *ddl) dropRelation(n plan.Name, s *plan.Drop) error {
+	id, err := d.lookUpDrop(n, s)
+	if err != nil || id == 0 {
+		return err
 	}
 	if t, i := d.cat().IndexTable(id); t != nil {
 		if s.Kind != plan.IndexObject {
@@ -48,14 +83,14 @@ func (d *ddl) dropRelation(n plan.Name, s *plan.Drop) error {
 				"cannot drop index %s because constraint %s on table %s requires it", n.Name, n.Name, t.Name).
 				WithHint("You can drop constraint %s on table %s instead.", n.Name, t.Name)
 		}
-		return d.removeIndex(t, i)
+		if err := d.release(d.referencesTo(t, t.Indexes[i].ID), "index "+n.Name, "index "+n.Name, s.Cascade); err != nil {
+			return err
+		}
+		return d.removeIndex(d.cat().Table(t.ID), i)
 	}
 	switch o := d.descriptor(id).(type) {
 	case *catalog.Table:
-		if s.Kind != plan.TableObject {
-			return wrongKind(n.Name, s.Kind)
-		}
-		d.dropTable(o)
+		return wrongKind(n.Name, s.Kind)
 	case *catalog.Sequence:
 		if s.Kind != plan.SequenceObject {
 			return wrongKind(n.Name, s.Kind)
@@ -124,6 +159,7 @@ func (d *ddl) dropSchema(n plan.Name, s *plan.Drop) error {
 	}
 	var tables []*catalog.Table
 	var sequences []*catalog.Sequence
+	var procedures []*catalog.Procedure
 	detail := ""
 	for _, o := range d.cat().All() {
 		switch o := o.(type) {
@@ -139,12 +175,18 @@ func (d *ddl) dropSchema(n plan.Name, s *plan.Drop) error {
 			}
 		}
 	}
+	for _, o := range d.cat().All() {
+		if p, ok := o.(*catalog.Procedure); ok && p.Schema == schema.ID {
+			procedures = append(procedures, p)
+			detail += fmt.Sprintf("function %s depends on schema %s\n", signature(n.Name+"."+p.Name, p.ParamTypes(), ","), n.Name)
+		}
+	}
 	if detail != "" && !s.Cascade {
 		return sqlstate.New(sqlstate.DependentObjectsStillExist, "cannot drop schema %s because other objects depend on it", n.Name).
 			WithDetail("%s", detail[:len(detail)-1]).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 	}
-	for _, t := range tables {
-		d.dropTable(t)
+	if err := d.dropTables(tables, true); err != nil {
+		return err
 	}
 	for _, q := range sequences {
 		if d.cat().Sequence(q.ID) != nil {
@@ -152,6 +194,9 @@ func (d *ddl) dropSchema(n plan.Name, s *plan.Drop) error {
 				return err
 			}
 		}
+	}
+	for _, p := range procedures {
+		d.rt.Txn.DeleteDescriptor(p.ID)
 	}
 	d.rt.Txn.DeleteDescriptor(schema.ID)
 	return nil

@@ -31,7 +31,13 @@ func (d *ddl) createTable(s *plan.CreateTable) (int64, error) {
 			return 0, err
 		}
 	}
+	if err := d.newChecks(t, s.Checks); err != nil {
+		return 0, err
+	}
 	d.rt.Txn.PutDescriptor(t)
+	if err := d.newForeignKeys(t.ID, s.ForeignKeys); err != nil {
+		return 0, err
+	}
 	if s.Query == nil || s.NoData {
 		return 0, nil
 	}

@@ -55,6 +55,7 @@ type target struct {
 	table     *catalog.Table
 	checks    []check
 	returning []evalFunc
+	rules     *tableRules // what foreign keys want; nil for nothing
 }
 
 // verify applies NOT NULL and CHECK to a new row.
@@ -209,6 +210,9 @@ func (p *updateProgram) run(rt *Runtime, sink Sink) (int64, error) {
 		case err != nil:
 			return n, writeError(rt, err)
 		}
+		if err := p.rules.updated(rt, old.Values, fresh, 0); err != nil {
+			return n, err
+		}
 		n++
 		if p.returning != nil {
 			if err := p.answer(f, append(append([]types.Datum(nil), row...), fresh...), sink); err != nil {
@@ -250,11 +254,15 @@ func (p *deleteProgram) run(rt *Runtime, sink Sink) (int64, error) {
 		if row == nil || err != nil {
 			return n, err
 		}
-		switch err := rt.Txn.Delete(p.table, oldRow(p.table, row, p.old, p.handle)); {
+		old := oldRow(p.table, row, p.old, p.handle)
+		switch err := rt.Txn.Delete(p.table, old); {
 		case errors.Is(err, sm.ErrRowChanged):
 			continue
 		case err != nil:
 			return n, writeError(rt, err)
+		}
+		if err := p.rules.deleted(rt, old.Values, 0); err != nil {
+			return n, err
 		}
 		n++
 		if err := p.answer(f, row, sink); err != nil {

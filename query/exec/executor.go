@@ -54,6 +54,7 @@ type entryRun struct {
 	seqs    *entrySequences
 	steps   *Steps
 	traced  bool // by a session before this one
+	keys    *Constraints
 	result  log.Result
 	bytes   int
 }
@@ -73,6 +74,9 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 	} else {
 		err = r.command()
 	}
+	if err == nil {
+		err = r.endTransaction()
+	}
 	if r.traced || r.session.Traced() {
 		txn.Trace()
 	}
@@ -82,7 +86,7 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 
 func (x *Executor) newRun(txn *sm.Txn, e *log.Entry, m *Meaning) *entryRun {
 	return &entryRun{x: x, txn: txn, entry: e, meaning: m, seqs: newEntrySequences(txn, e),
-		session: NewEntrySession(e, m, x.Database), steps: &Steps{Limit: e.Budget.Steps}}
+		session: NewEntrySession(e, m, x.Database), steps: &Steps{Limit: e.Budget.Steps}, keys: NewConstraints()}
 }
 
 // command executes the statements of a single-shot entry.
@@ -97,6 +101,18 @@ func (r *entryRun) command() error {
 	return nil
 }
 
+// endTransaction checks the constraints that were deferred.
+func (r *entryRun) endTransaction() error {
+	if len(r.keys.deferred) == 0 {
+		return nil
+	}
+	ctx := r.context(len(r.entry.Statements), &log.Statement{Time: r.entry.Time})
+	_, err := guard(func() (int64, error) {
+		return 0, r.keys.EndTransaction(&Runtime{Txn: r.txn, Expr: ctx, SearchPath: r.meaning.SearchPath, User: r.entry.Role, Steps: r.steps})
+	})
+	return err
+}
+
 // statement executes one statement of a single-shot entry.
 func (r *entryRun) statement(i int) (log.Outcome, error) {
 	st := &r.entry.Statements[i]
@@ -106,7 +122,7 @@ func (r *entryRun) statement(i int) (log.Outcome, error) {
 		return out, err
 	}
 	rt.Notice = func(n *sqlstate.Error) { out.Notices = append(out.Notices, *sm.FailureOf(n)) }
-	rt.Steps = r.steps
+	r.bound(prog, rt)
 	n, err := r.run(prog, rt, st, func(row []types.Datum) error {
 		b := types.AppendRow(nil, row)
 		if r.bytes += len(b); r.bytes > maxResultBytes {
@@ -138,7 +154,8 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 		return nil, nil, err
 	}
 	ctx.Params = params
-	rt := &Runtime{Txn: r.txn, Expr: ctx, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
+	rt := &Runtime{Txn: r.txn, Expr: ctx, Constraints: r.keys,
+		Planner: &Planner{r.x.Plans, r.meaning, r.x.Database}, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
 		Virtual: &syscat.Context{Catalog: r.txn.Catalog(), Txn: r.txn, Session: r.session, SearchPath: r.meaning.SearchPath}}
 	if st.Copy != nil {
 		prog, err := CopyProgram(st.Text, plan.Env{Catalog: r.txn.Catalog(), Database: r.x.Database,
@@ -152,6 +169,14 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 	prog, err := r.x.Plans.Program(Request{Query: q, Catalog: r.txn.Catalog(), Meaning: r.meaning, Database: r.x.Database,
 		Params: declared, Ctx: func() *expr.Ctx { return ctx }, Write: write || !q.Select()})
 	return prog, rt, err
+}
+
+// bound makes a statement that writes spend the entry's budget of steps.
+// Definitions look at whole tables and are not bounded.
+func (r *entryRun) bound(prog *Program, rt *Runtime) {
+	if prog.Statement.DDL == nil {
+		rt.Steps = r.steps
+	}
 }
 
 // run runs a program; a COPY takes its rows from the entry.

@@ -107,6 +107,11 @@ type tableRead struct {
 // tableReads says what a statement reads, given the scans it was compiled to.
 func tableReads(st *plan.Statement, scans []*scanOp) []tableRead {
 	out := make([]tableRead, len(st.Reads))
+	// An INSERT only looks for its own keys, and those of its parents, and fails if
+	// it does not like what it finds. Anything else may find rows by foreign keys,
+	// or in procedures.
+	plain := st.Insert != nil && st.Insert.Conflict == nil
+	whole := !plain && len(st.Guards) > 0 || st.Call != nil
 	for i, id := range st.Reads {
 		r := &out[i]
 		r.table = id
@@ -116,9 +121,7 @@ func tableReads(st *plan.Statement, scans []*scanOp) []tableRead {
 				r.whole = r.whole || !op.bounded()
 			}
 		}
-		// An INSERT only looks for its own keys, and fails if it finds them.
-		inserts := st.Insert != nil && st.Insert.Table.ID == id && st.Insert.Conflict == nil
-		r.whole = r.whole || len(r.scans) == 0 && !inserts
+		r.whole = r.whole || whole || len(r.scans) == 0 && !plain
 	}
 	return out
 }

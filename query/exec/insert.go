@@ -122,6 +122,9 @@ func (x *inserter) insert(row []types.Datum) error {
 	if err := x.rt.Txn.Insert(p.table, row); err != nil {
 		return writeError(x.rt, err)
 	}
+	if err := p.rules.inserted(x.rt, row); err != nil {
+		return err
+	}
 	if p.conflict != nil && p.conflict.update && !p.single {
 		if err := x.touch(row); err != nil {
 			return err
@@ -183,6 +186,9 @@ func (x *inserter) onConflict(old *sm.Row, proposed []types.Datum) error {
 	}
 	if err := x.rt.Txn.Update(x.p.table, old, fresh); err != nil {
 		return writeError(x.rt, err)
+	}
+	if err := x.p.rules.updated(x.rt, old.Values, fresh, 0); err != nil {
+		return err
 	}
 	if !x.p.single {
 		if err := x.touch(fresh); err != nil {

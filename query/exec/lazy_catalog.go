@@ -42,3 +42,8 @@ func (l *lazyCatalog) RegOut(t *types.Type, oid types.OID) (string, bool) {
 func (l *lazyCatalog) Call(name string, args []types.Datum) (types.Datum, bool, error) {
 	return l.get().Call(name, args)
 }
+
+// CallSet implements expr.SetSource.
+func (l *lazyCatalog) CallSet(name string, args []types.Datum) (expr.RowIter, bool, error) {
+	return l.get().CallSet(name, args)
+}

@@ -30,6 +30,7 @@ type planKey struct {
 	database string
 	catalog  catalog.Version
 	write    bool
+	routine  catalog.ID // whose body it is part of, or 0
 }
 
 // Plans keeps compiled statements and parsed ones. Sessions and apply share it:
@@ -77,6 +78,7 @@ type Request struct {
 	Params   []*types.Type    // declared types; nil entries are inferred
 	Ctx      func() *expr.Ctx // called when the query has to be planned
 	Write    bool             // will run in apply, or must be fit to
+	Routine  *plan.Routine    // whose body it is part of, or nil
 }
 
 // Program binds and compiles a query, or finds that done. A catalog with
@@ -85,7 +87,10 @@ func (p *Plans) Program(r Request) (*Program, error) {
 	keep := r.Catalog.Draft() == 0 && len(r.Query.Text()) <= maxCachedText
 	var key planKey
 	if keep {
-		key = planKey{r.Query.Text(), paramKey(r.Params), r.Meaning.Key, r.Database, r.Catalog.Version(), r.Write}
+		key = planKey{r.Query.Text(), paramKey(r.Params), r.Meaning.Key, r.Database, r.Catalog.Version(), r.Write, 0}
+		if r.Routine != nil {
+			key.routine = r.Routine.ID
+		}
 		if prog, ok := p.programs.Get(key); ok {
 			return prog, nil
 		}
@@ -110,7 +115,7 @@ func build(r Request) (prog *Program, cacheable bool, err error) {
 		}
 	}()
 	st, err := r.Query.Bind(plan.Env{Catalog: r.Catalog, Database: r.Database, SearchPath: r.Meaning.SearchPath,
-		Params: r.Params, Ctx: r.Ctx(), Write: r.Write})
+		Params: r.Params, Ctx: r.Ctx(), Write: r.Write, Routine: r.Routine})
 	if err != nil {
 		return nil, false, err
 	}

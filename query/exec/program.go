@@ -15,6 +15,8 @@ type Program struct {
 	insert *insertProgram
 	update *updateProgram
 	delete *deleteProgram
+	call   *callProgram
+	rules  *rules // of the tables that it changes; nil when no foreign key is concerned
 
 	reads []tableRead
 }
@@ -24,16 +26,23 @@ func Compile(st *plan.Statement) *Program {
 	c := &compiler{ctes: map[*plan.CTE]*compiledCTE{}}
 	p := &Program{Statement: st}
 	root := &layout{}
+	p.rules = c.rulesOf(st.Guards, root)
 	switch {
 	case st.Root != nil:
 		in := c.node(st.Root, root)
 		p.query = &pickOp{in.op, positions(st.Out, in.lay)}
 	case st.Insert != nil:
 		p.insert = c.insert(st.Insert, root)
+		p.insert.rules = p.rules.of(st.Insert.Table.ID)
 	case st.Update != nil:
 		p.update = c.update(st.Update, root)
+		p.update.rules = p.rules.of(st.Update.Table.ID)
 	case st.Delete != nil:
 		p.delete = c.delete(st.Delete, root)
+		p.delete.rules = p.rules.of(st.Delete.Table.ID)
+	}
+	if st.Call != nil {
+		p.call = c.callProcedure(st.Call, root)
 	}
 	p.reads = tableReads(st, c.scans)
 	return p
@@ -51,13 +60,17 @@ func (p *Program) Run(rt *Runtime, sink Sink) (int64, error) {
 	}
 	switch {
 	case p.insert != nil:
-		return p.insert.run(rt, sink)
+		return p.change(rt, func() (int64, error) { return p.insert.run(rt, sink) })
 	case p.update != nil:
-		return p.update.run(rt, sink)
+		return p.change(rt, func() (int64, error) { return p.update.run(rt, sink) })
 	case p.delete != nil:
-		return p.delete.run(rt, sink)
+		return p.change(rt, func() (int64, error) { return p.delete.run(rt, sink) })
 	case p.Statement.DDL != nil:
 		return runDDL(rt, p.Statement, sink)
+	case p.call != nil:
+		return 0, p.call.run(rt)
+	case p.Statement.SetConstraints != nil:
+		return 0, runSetConstraints(rt, p.Statement.SetConstraints)
 	}
 	cur, err := p.Open(rt)
 	if err != nil {
@@ -78,6 +91,24 @@ func (p *Program) Run(rt *Runtime, sink Sink) (int64, error) {
 			return n, err
 		}
 	}
+}
+
+// change runs something that changes rows, and then what foreign keys have left
+// for the end of the statement.
+func (p *Program) change(rt *Runtime, run func() (int64, error)) (int64, error) {
+	if p.rules == nil {
+		return run()
+	}
+	if p.rules.err != nil {
+		return 0, p.rules.err
+	}
+	rt.Constraints.queue = nil
+	rt.Constraints.dropSets()
+	n, err := run()
+	if err != nil {
+		return n, err
+	}
+	return n, rt.Constraints.endStatement(rt, p.rules)
 }
 
 // Open begins a query whose rows are pulled one by one.

@@ -14,19 +14,23 @@ import (
 type Point struct {
 	Name string
 	Mark sm.Mark
+	Keys ConstraintsMark
 }
 
 // Rerun executes what a running transaction has done so far again, on a newer
-// view than that of e.Snapshot, and returns its open savepoints, oldest first.
-// The error is that of Conflict when an answer would be another one now.
-func (x *Executor) Rerun(txn *sm.Txn, e *log.Entry) ([]Point, error) {
+// view than that of e.Snapshot, and returns its open savepoints, oldest first, and
+// its deferred constraints. The error is that of Conflict when an answer would be
+// another one now.
+func (x *Executor) Rerun(txn *sm.Txn, e *log.Entry) ([]Point, *Constraints, error) {
 	m, err := NewMeaning(e.Settings, e.Role)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// The cache of meanings belongs to apply.
 	alone := &Executor{Plans: x.Plans, Database: x.Database}
-	return alone.newRun(txn, e, m).replay()
+	r := alone.newRun(txn, e, m)
+	points, err := r.replay()
+	return points, r.keys, err
 }
 
 // replay executes an interactive transaction again at its place in the log and
@@ -39,7 +43,7 @@ func (r *entryRun) replay() ([]Point, error) {
 		st := &r.entry.Statements[i]
 		switch st.Action {
 		case log.ActionSavepoint:
-			points = append(points, Point{st.Text, r.txn.Savepoint()})
+			points = append(points, Point{st.Text, r.txn.Savepoint(), r.keys.Savepoint()})
 			continue
 		case log.ActionRelease, log.ActionRollbackTo:
 			k := findPoint(points, st.Text)
@@ -48,6 +52,7 @@ func (r *entryRun) replay() ([]Point, error) {
 			}
 			if st.Action == log.ActionRollbackTo {
 				r.txn.RollbackTo(points[k].Mark)
+				r.keys.RollbackTo(points[k].Keys)
 				points = points[:k+1]
 			} else {
 				points = points[:k]
@@ -107,7 +112,7 @@ func Conflict(statement int) error {
 // executed at all may differ between replicas.
 func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
 	st := &r.entry.Statements[i]
-	mark := r.txn.Savepoint()
+	mark, keys := r.txn.Savepoint(), r.keys.Savepoint()
 	r.seqs.feed = st.Drawn
 	prog, rt, err := r.prepare(i, false)
 	var n int64
@@ -122,7 +127,7 @@ func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
 				return nil, nil
 			}
 		} else {
-			rt.Steps = r.steps
+			r.bound(prog, rt)
 			seen.wrote(prog, seen.changed(prog, rt))
 		}
 		d = NewDigest(q.Ordered)
@@ -136,6 +141,7 @@ func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
 			return nil, err
 		}
 		r.txn.RollbackTo(mark)
+		r.keys.RollbackTo(keys)
 		if e.Code == sqlstate.ProgramLimitExceeded && len(st.Digest) > 0 && !bytes.Equal(ErrorDigest(e), st.Digest) {
 			return nil, e // to try again would not help
 		}

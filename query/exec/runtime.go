@@ -27,6 +27,13 @@ type Runtime struct {
 	Expr    *expr.Ctx
 	Virtual *syscat.Context
 
+	// Constraints is the state of the transaction's foreign keys; statements that
+	// write need it.
+	Constraints *Constraints
+
+	// Planner plans the statements that CALL executes.
+	Planner *Planner
+
 	// Cancel ends the statement early; nil in apply, where nothing may.
 	Cancel context.Context
 
@@ -41,10 +48,21 @@ type Runtime struct {
 	// counts nothing.
 	Steps *Steps
 
+	depth  int  // of CALL
+	called *int // how many statements have been executed for CALL
 	rows   int
 	memory int64
 	ctes   map[*plan.CTE]*cteState
 	subs   map[*plan.Subquery]*subResult
+}
+
+// noticeDetail is notice with a detail.
+func (rt *Runtime) noticeDetail(detail, format string, args ...any) {
+	if rt.Notice != nil {
+		n := sqlstate.New(sqlstate.SuccessfulCompletion, format, args...).WithDetail("%s", detail)
+		n.Severity = "NOTICE"
+		rt.Notice(n)
+	}
 }
 
 func (rt *Runtime) notice(format string, args ...any) {

@@ -226,6 +226,17 @@ func pick(args []*types.Type, list []*candidate) (found *candidate, ambiguous bo
 	return c, c == nil
 }
 
+// SelectSignature chooses among lists of parameter types, each as long as args,
+// as ResolveFunc does among functions: -1 when none fits.
+func SelectSignature(args []*types.Type, lists [][]*types.Type) (best int, ambiguous bool) {
+	list := make([]*candidate, len(lists))
+	for i, l := range lists {
+		list[i] = &candidate{args: l}
+	}
+	c, ambiguous := pick(args, list)
+	return slices.Index(list, c), ambiguous
+}
+
 // ResolveFunc finds the function that a call means. args are the types of the
 // arguments (types.UnknownType for untyped literals); variadic is set for a
 // call with the keyword VARIADIC. Errors: 42883, 42725, 0A000 for a function

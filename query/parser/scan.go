@@ -22,6 +22,7 @@ type scanner struct {
 	pieces  []piece
 	start   int
 	content bool // something other than blanks and comments since start
+	body    routineBody
 }
 
 // split cuts sql at its top-level semicolons; statements that are empty are
@@ -41,13 +42,13 @@ func (s *scanner) finish(end int) {
 	if s.content {
 		s.pieces = append(s.pieces, piece{s.start, end})
 	}
-	s.start, s.content, s.depth = end+1, false, 0
+	s.start, s.content, s.depth, s.body = end+1, false, 0, routineBody{}
 }
 
 func (s *scanner) step() error {
 	c := s.sql[s.pos]
 	switch {
-	case c == ';' && s.depth == 0:
+	case c == ';' && s.depth == 0 && s.body.depth == 0:
 		s.finish(s.pos)
 		s.pos++
 		return nil
@@ -82,8 +83,12 @@ func (s *scanner) step() error {
 		s.skipDollar()
 		return nil
 	case isIdentStart(c):
+		start := s.pos
 		for s.pos < len(s.sql) && isIdentPart(s.sql[s.pos]) {
 			s.pos++
+		}
+		if s.depth == 0 {
+			s.body.word(s.sql[start:s.pos])
 		}
 		return nil
 	}

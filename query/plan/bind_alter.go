@@ -120,11 +120,15 @@ func (b *binder) alterAction(c *ast.AlterTableCmd) (AlterAction, error) {
 	cascade := c.Behavior == ast.DropCascade
 	switch c.Subtype {
 	case ast.AT_AddColumn:
-		col, idx, err := b.columnSpec(c.Def.(*ast.ColumnDef))
+		col, cons, err := b.columnSpec(c.Def.(*ast.ColumnDef))
 		if err != nil {
 			return nil, err
 		}
-		return &AddColumn{Column: col, Indexes: idx, IfNotExists: c.MissingOk}, nil
+		var parts CreateTable
+		for i := range cons {
+			parts.add(&cons[i])
+		}
+		return &AddColumn{Column: col, Indexes: parts.Indexes, Checks: parts.Checks, ForeignKeys: parts.ForeignKeys, IfNotExists: c.MissingOk}, nil
 	case ast.AT_DropColumn:
 		return &DropColumn{c.Name, c.MissingOk, cascade}, nil
 	case ast.AT_ColumnDefault:
@@ -153,11 +157,21 @@ func (b *binder) alterAction(c *ast.AlterTableCmd) (AlterAction, error) {
 		}
 		return act, nil
 	case ast.AT_AddConstraint:
-		ix, err := indexConstraint(c.Def.(*ast.Constraint))
-		if err != nil {
+		spec, err := b.constraint(c.Def.(*ast.Constraint), "")
+		switch {
+		case err != nil:
 			return nil, err
+		case spec.check != nil:
+			return &AddCheck{*spec.check}, nil
+		case spec.foreign != nil:
+			return &AddForeignKey{*spec.foreign}, nil
 		}
-		return &AddIndexConstraint{*ix}, nil
+		return &AddIndexConstraint{*spec.index}, nil
+	case ast.AT_ValidateConstraint:
+		return &ValidateConstraint{c.Name}, nil
+	case ast.AT_AlterConstraint:
+		k := c.Def.(*ast.Constraint)
+		return &AlterConstraint{k.Conname, k.Deferrable || k.Initdeferred, k.Initdeferred}, nil
 	case ast.AT_DropConstraint:
 		return &DropConstraint{c.Name, c.MissingOk, cascade}, nil
 	}

@@ -21,7 +21,7 @@ func (b *binder) call(n *ast.FuncCall, s *scope) (Expr, error) {
 		return nil, sqlstate.New(sqlstate.SyntaxError, "syntax error")
 	}
 	name := parts[len(parts)-1]
-	if len(parts) > 1 && parts[0] != "pg_catalog" && parts[0] != "tidemark" && parts[0] != "information_schema" {
+	if len(parts) > 1 && !b.isProcedure(parts, nil) && parts[0] != "pg_catalog" && parts[0] != "tidemark" && parts[0] != "information_schema" {
 		return nil, sqlstate.New(sqlstate.UndefinedFunction, "function %s does not exist", strings.Join(parts, "."))
 	}
 	if len(parts) > 1 && parts[0] == expr.OwnSchema {
@@ -57,6 +57,10 @@ func (b *binder) call(n *ast.FuncCall, s *scope) (Expr, error) {
 	}
 	e, err := b.funcCallVariadic(name, args, n.FuncVariadic)
 	if err != nil {
+		if b.isProcedure(parts, args) {
+			err = sqlstate.New(sqlstate.WrongObjectType, "%s(%s) is a procedure", name, argTypes(args, nil)).
+				WithHint("To call a procedure, use CALL.")
+		}
 		return nil, b.atCall(err, names(n.Funcname)...)
 	}
 	if c, ok := e.(*Call); ok && c.Func.Set != nil && !s.setsAllowed() {

@@ -36,7 +36,12 @@ func (b *binder) definition(n ast.Stmt) (*Statement, error) {
 	case *ast.AlterSeqStmt:
 		spec, err := sequenceSpec(n.Options)
 		return &Statement{Tag: "ALTER SEQUENCE", DDL: &AlterSequence{rangeName(n.Sequence), n.MissingOk, spec}}, err
+	case *ast.CreateFunctionStmt:
+		return b.createProcedure(n)
 	case *ast.DropStmt:
+		if n.RemoveType == ast.OBJECT_PROCEDURE || n.RemoveType == ast.OBJECT_ROUTINE {
+			return b.dropProcedure(n)
+		}
 		return drop(n)
 	case *ast.TruncateStmt:
 		t := &Truncate{RestartIdentity: n.RestartSeqs, Cascade: n.Behavior == ast.DropCascade}
@@ -45,12 +50,18 @@ func (b *binder) definition(n ast.Stmt) (*Statement, error) {
 		}
 		return &Statement{Tag: "TRUNCATE TABLE", DDL: t}, nil
 	case *ast.RenameStmt:
+		if n.RenameType == ast.OBJECT_PROCEDURE || n.RenameType == ast.OBJECT_ROUTINE {
+			return b.alterProcedure(n.Object, n.Newname, "")
+		}
 		return renameStmt(n)
 	case *ast.CommentStmt:
 		return comment(n)
 	case *ast.AlterTableStmt:
 		return b.alterTable(n)
 	case *ast.AlterOwnerStmt:
+		if n.ObjectType == ast.OBJECT_PROCEDURE || n.ObjectType == ast.OBJECT_ROUTINE {
+			return b.alterProcedure(n.Object, "", n.Newowner.Rolename)
+		}
 		return nil, unsupported("ALTER ... OWNER TO")
 	}
 	return nil, sqlstate.New(sqlstate.FeatureNotSupported, "%s is not supported", statementName(n))
@@ -86,12 +97,14 @@ func (b *binder) createTable(n *ast.CreateStmt) (*Statement, error) {
 	for _, it := range items(n.TableElts) {
 		switch el := it.(type) {
 		case *ast.ColumnDef:
-			col, idx, err := b.columnSpec(el)
+			col, cons, err := b.columnSpec(el)
 			if err != nil {
 				return nil, err
 			}
 			ct.Columns = append(ct.Columns, col)
-			ct.Indexes = append(ct.Indexes, idx...)
+			for i := range cons {
+				ct.add(&cons[i])
+			}
 		case *ast.Constraint:
 			constraints = append(constraints, el)
 		default:
@@ -102,13 +115,24 @@ func (b *binder) createTable(n *ast.CreateStmt) (*Statement, error) {
 		return nil, sqlstate.New(sqlstate.TooManyColumns, "tables can have at most %d columns", maxColumns)
 	}
 	for _, c := range append(constraints, n.Constraints...) {
-		ix, err := indexConstraint(c)
+		k, err := b.constraint(c, "")
 		if err != nil {
 			return nil, err
 		}
-		ct.Indexes = append(ct.Indexes, *ix)
+		ct.add(&k)
 	}
 	return &Statement{Tag: "CREATE TABLE", DDL: ct}, nil
+}
+
+func (ct *CreateTable) add(c *constraintSpec) {
+	switch {
+	case c.index != nil:
+		ct.Indexes = append(ct.Indexes, *c.index)
+	case c.check != nil:
+		ct.Checks = append(ct.Checks, *c.check)
+	case c.foreign != nil:
+		ct.ForeignKeys = append(ct.ForeignKeys, *c.foreign)
+	}
 }
 
 func relOptions(l *ast.NodeList) []string {
@@ -125,10 +149,6 @@ func relOptions(l *ast.NodeList) []string {
 func indexConstraint(c *ast.Constraint) (*IndexSpec, error) {
 	switch c.Contype {
 	case ast.CONSTR_PRIMARY, ast.CONSTR_UNIQUE:
-	case ast.CONSTR_CHECK:
-		return nil, unsupported("a CHECK constraint")
-	case ast.CONSTR_FOREIGN:
-		return nil, unsupported("a FOREIGN KEY constraint")
 	case ast.CONSTR_EXCLUSION:
 		return nil, unsupported("an EXCLUDE constraint")
 	default:
@@ -137,10 +157,7 @@ func indexConstraint(c *ast.Constraint) (*IndexSpec, error) {
 	if c.Deferrable || c.Initdeferred {
 		return nil, unsupported("a DEFERRABLE unique constraint")
 	}
-	if c.Indexname != "" {
-		return nil, unsupported("ADD CONSTRAINT ... USING INDEX")
-	}
-	ix := &IndexSpec{Name: c.Conname, Primary: c.Contype == ast.CONSTR_PRIMARY, Unique: true, Constraint: true,
+	ix := &IndexSpec{Name: c.Conname, Using: c.Indexname, Primary: c.Contype == ast.CONSTR_PRIMARY, Unique: true, Constraint: true,
 		NullsNotDistinct: c.NullsNotDistinct, Include: names(c.Including)}
 	for _, k := range names(c.Keys) {
 		ix.Columns = append(ix.Columns, IndexColumnSpec{Column: k})
@@ -154,7 +171,7 @@ var serialTypes = map[string]*types.Type{
 }
 
 // columnSpec reads a column definition with the constraints written on it.
-func (b *binder) columnSpec(d *ast.ColumnDef) (ColumnSpec, []IndexSpec, error) {
+func (b *binder) columnSpec(d *ast.ColumnDef) (ColumnSpec, []constraintSpec, error) {
 	c := ColumnSpec{Name: d.Colname, Typmod: types.NoTypmod, NotNull: d.IsNotNull}
 	parts := names(d.TypeName.Names)
 	if t, ok := serialTypes[strings.ToLower(parts[len(parts)-1])]; ok && len(items(d.TypeName.ArrayBounds)) == 0 {
@@ -174,26 +191,42 @@ func (b *binder) columnSpec(d *ast.ColumnDef) (ColumnSpec, []IndexSpec, error) {
 			return c, nil, err
 		}
 	}
-	var indexes []IndexSpec
+	constraints, err := b.columnConstraints(&c, d)
+	return c, constraints, err
+}
+
+func (b *binder) columnConstraints(c *ColumnSpec, d *ast.ColumnDef) ([]constraintSpec, error) {
+	var out []constraintSpec
+	var last *constraintSpec // the one that DEFERRABLE would be about
 	for _, it := range items(d.Constraints) {
 		k, ok := it.(*ast.Constraint)
 		if !ok {
 			continue
 		}
-		ix, err := b.columnConstraint(&c, k)
-		if err != nil {
-			return c, nil, err
+		switch k.Contype {
+		case ast.CONSTR_ATTR_DEFERRABLE, ast.CONSTR_ATTR_NOT_DEFERRABLE, ast.CONSTR_ATTR_DEFERRED, ast.CONSTR_ATTR_IMMEDIATE:
+			if err := last.attribute(k.Contype); err != nil {
+				return nil, err
+			}
+			continue
 		}
-		if ix != nil {
-			indexes = append(indexes, *ix)
+		spec, err := b.columnConstraint(c, k)
+		if err != nil {
+			return nil, err
+		}
+		if last = nil; spec != nil {
+			out = append(out, *spec)
+			last = &out[len(out)-1]
 		}
 	}
-	return c, indexes, nil
+	return out, nil
 }
 
-func (b *binder) columnConstraint(c *ColumnSpec, k *ast.Constraint) (*IndexSpec, error) {
+// columnConstraint applies what is part of the column, and returns what is a
+// constraint of the table.
+func (b *binder) columnConstraint(c *ColumnSpec, k *ast.Constraint) (*constraintSpec, error) {
 	switch k.Contype {
-	case ast.CONSTR_NULL, ast.CONSTR_ATTR_NOT_DEFERRABLE, ast.CONSTR_ATTR_IMMEDIATE:
+	case ast.CONSTR_NULL:
 	case ast.CONSTR_NOTNULL:
 		c.NotNull = true
 	case ast.CONSTR_DEFAULT:
@@ -216,16 +249,9 @@ func (b *binder) columnConstraint(c *ColumnSpec, k *ast.Constraint) (*IndexSpec,
 		c.Identity, c.NotNull, c.Options = k.GeneratedWhen, true, &spec
 	case ast.CONSTR_GENERATED:
 		return nil, unsupported("a generated column")
-	case ast.CONSTR_PRIMARY, ast.CONSTR_UNIQUE:
-		ix, err := indexConstraint(k)
-		if err != nil {
-			return nil, err
-		}
-		ix.Columns = []IndexColumnSpec{{Column: c.Name}}
-		return ix, nil
 	default:
-		_, err := indexConstraint(k)
-		return nil, err
+		spec, err := b.constraint(k, c.Name)
+		return &spec, err
 	}
 	return nil, nil
 }

@@ -95,6 +95,9 @@ func (b *binder) insert(n *ast.InsertStmt) (*Statement, error) {
 	}
 	b.read(t.ID)
 	st := &Statement{Insert: ins, Tag: "INSERT"}
+	if st.Guards, err = b.insertGuards(ins); err != nil {
+		return nil, err
+	}
 	rs := &scope{items: []*fromItem{relItem(r)}, ctes: s.ctes, clause: "RETURNING"}
 	ins.Returning, err = b.returning(st, n.ReturningList, rs)
 	return st, err
@@ -300,12 +303,8 @@ const SequenceDefault = "nextval()"
 // checks binds the CHECK constraints of a table to the columns of a new row.
 func (b *binder) checks(t *catalog.Table, row []ColID) ([]TableCheck, error) {
 	var out []TableCheck
-	for _, c := range t.Checks {
-		r := &relation{name: t.Name, table: t.ID}
-		for i, col := range live(t) {
-			r.cols = append(r.cols, relCol{col.Name, row[i]})
-		}
-		e, err := b.storedExpr(c.Expr, &scope{items: []*fromItem{relItem(r)}, clause: "check constraints"})
+	for _, c := range sortedChecks(t) {
+		e, err := b.storedExpr(c.Expr, checkScope(t, row))
 		if err != nil {
 			return nil, err
 		}

@@ -136,6 +136,9 @@ func (b *binder) columnRef(n *ast.ColumnRef, s *scope) (Expr, error) {
 	}
 	e, err := b.nameRef(parts, s)
 	if err != nil {
+		if i := b.env.Routine.param(parts); i >= 0 {
+			return b.param(&ast.ParamRef{Number: i + 1})
+		}
 		if oid := s.tableOID(parts); oid != 0 {
 			return &Const{ofType(types.OIDType), types.Int(int64(oid))}, nil
 		}

@@ -372,7 +372,11 @@ func (b *binder) inList(n *ast.A_Expr, not bool, s *scope) (Expr, error) {
 // left's own type; nil where that is not so.
 func (b *binder) hashedList(left Expr, values []Expr, not bool) Expr {
 	t := left.Type()
-	if len(values) < minHashedList || t == types.UnknownType || t == types.BPCharType || t == types.RecordType {
+	least := minHashedList
+	if b.keepLists {
+		least = 2
+	}
+	if len(values) < least || t == types.UnknownType || t == types.BPCharType || t == types.RecordType {
 		return nil
 	}
 	in := &InList{Arg: left, Not: not}

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"strings"
+	"unicode/utf8"
+
 	"github.com/multigres/multigres/go/common/parser/ast"
 
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
@@ -12,6 +15,10 @@ func (b *binder) subLink(n *ast.SubLink, s *scope) (Expr, error) {
 	sel, ok := n.Subselect.(*ast.SelectStmt)
 	if !ok {
 		return nil, unsupported("this subquery")
+	}
+	if s != nil && (s.clause == checkClause || s.clause == callClause) {
+		place := strings.TrimSuffix(s.clause, "s")
+		return nil, b.at(sqlstate.New(sqlstate.FeatureNotSupported, "cannot use subquery in %s", place), findSubquery)
 	}
 	b.subLinks++
 	q, err := b.selectStmt(sel, s)
@@ -49,6 +56,15 @@ func (b *binder) subLink(n *ast.SubLink, s *scope) (Expr, error) {
 		return b.quantified(n, sub, q, s)
 	}
 	return nil, unsupported("this subquery expression")
+}
+
+// findSubquery finds where a subquery in a definition begins.
+func findSubquery(sql string) int {
+	at := strings.Index(strings.ToLower(sql), "(select")
+	if at < 0 {
+		return 0
+	}
+	return utf8.RuneCountInString(sql[:at]) + 1
 }
 
 // quantified binds left op ANY|ALL (subquery); IN is = ANY.

@@ -68,6 +68,9 @@ func (b *binder) update(n *ast.UpdateStmt) (*Statement, error) {
 		return nil, err
 	}
 	st := &Statement{Update: up, Tag: "UPDATE"}
+	if st.Guards, err = b.guards(&rowChange{table: t, updated: true, columns: setColumns(up.Sets)}); err != nil {
+		return nil, err
+	}
 	rs := &scope{ctes: s.ctes, clause: "RETURNING", items: append([]*fromItem{relItem(newRow)}, s.items[1:]...)}
 	up.Returning, err = b.returning(st, n.ReturningList, rs)
 	return st, err
@@ -82,6 +85,9 @@ func (b *binder) delete(n *ast.DeleteStmt) (*Statement, error) {
 	}
 	del := &Delete{Table: sc.Table, Source: node, Old: sc.Out, Handle: sc.Handle}
 	st := &Statement{Delete: del, Tag: "DELETE"}
+	if st.Guards, err = b.guards(&rowChange{table: sc.Table, deleted: true}); err != nil {
+		return nil, err
+	}
 	s.clause = "RETURNING"
 	del.Returning, err = b.returning(st, n.ReturningList, s)
 	return st, err

@@ -19,7 +19,13 @@ func Classify(st parser.Statement) (Command, error) {
 	switch n := st.AST.(type) {
 	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt,
 		*ast.CreateStmt, *ast.CreateTableAsStmt, *ast.IndexStmt, *ast.CreateSchemaStmt, *ast.CreateSeqStmt, *ast.AlterSeqStmt,
-		*ast.DropStmt, *ast.TruncateStmt, *ast.RenameStmt, *ast.CommentStmt, *ast.AlterTableStmt, *ast.AlterOwnerStmt:
+		*ast.DropStmt, *ast.TruncateStmt, *ast.RenameStmt, *ast.CommentStmt, *ast.AlterTableStmt, *ast.AlterOwnerStmt,
+		*ast.ConstraintsSetStmt, *ast.CallStmt:
+		return q, nil
+	case *ast.CreateFunctionStmt:
+		if !n.IsProcedure {
+			return nil, unsupported("CREATE FUNCTION")
+		}
 		return q, nil
 	case *ast.TransactionStmt:
 		return transaction(n)
@@ -79,8 +85,6 @@ func classifyRest(st parser.Statement, q *Query) (Command, error) {
 			}
 		}
 		return a, nil
-	case *ast.ConstraintsSetStmt:
-		return &Accepted{Tag: "SET CONSTRAINTS"}, nil
 	}
 	return nil, sqlstate.New(sqlstate.FeatureNotSupported, "%s is not supported", statementName(st.AST))
 }

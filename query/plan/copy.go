@@ -34,6 +34,9 @@ func BindCopyFrom(env Env, c *CopySpec) (*Statement, error) {
 		return nil, err
 	}
 	b.read(t.ID)
+	if st.Guards, err = b.insertGuards(ins); err != nil {
+		return nil, err
+	}
 	st.Columns, st.Reads, st.Writer, st.Volatile = b.columns, b.readOrder, b.writer, b.volatile
 	return st, nil
 }

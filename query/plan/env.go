@@ -26,6 +26,12 @@ type Env struct {
 	// Write: the statement will run inside apply, so functions whose answer
 	// may differ between replicas are refused.
 	Write bool
+	// Routine is the procedure whose body the statement is part of, or nil.
+	Routine *Routine
+
+	// bodies collects the procedures that statements of bodies call; it is nil
+	// outside of a body.
+	bodies *bodySet
 }
 
 // Limits of the binder.
@@ -68,10 +74,13 @@ func (q *Query) Alone() *Query {
 // changes nothing unless it calls a function that does.
 func (q *Query) Select() bool { _, ok := q.node.(*ast.SelectStmt); return ok && !intoTable(q.node) }
 
+// Call reports whether the statement is CALL.
+func (q *Query) Call() bool { _, ok := q.node.(*ast.CallStmt); return ok }
+
 // Definition reports whether the statement is DDL.
 func (q *Query) Definition() bool {
 	switch q.node.(type) {
-	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt:
+	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt, *ast.ConstraintsSetStmt, *ast.CallStmt:
 		return intoTable(q.node)
 	}
 	return true
@@ -110,6 +119,8 @@ type binder struct {
 	params  []*types.Type
 	depth   int
 	text    string // the statement's, for the positions of errors
+
+	keepLists bool // IN stays a list, however short: the expression will be printed
 
 	subLinks int // how many subqueries in expressions are around
 	working  map[*CTE]*selfReferences
@@ -175,6 +186,10 @@ func (b *binder) statement(n ast.Stmt) (*Statement, error) {
 		return b.update(n)
 	case *ast.DeleteStmt:
 		return b.delete(n)
+	case *ast.ConstraintsSetStmt:
+		return setConstraints(n), nil
+	case *ast.CallStmt:
+		return b.callStmt(n)
 	}
 	return b.definition(n)
 }

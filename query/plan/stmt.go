@@ -6,13 +6,23 @@ import (
 )
 
 // Statement is a bound statement, ready to be compiled. One of Root, Insert,
-// Update, Delete and DDL is set.
+// Update, Delete, DDL, SetConstraints and Call is set.
 type Statement struct {
 	Root   Node
 	Insert *Insert
 	Update *Update
 	Delete *Delete
 	DDL    DDL
+
+	// SetConstraints is SET CONSTRAINTS.
+	SetConstraints *SetConstraints
+
+	// Call is CALL.
+	Call *CallProcedure
+
+	// Guards are of the tables that Insert, Update or Delete change, its own first;
+	// none when there is no foreign key to look at.
+	Guards []*Guard
 
 	// Cols are the result columns (of a query or of RETURNING), Out where they
 	// are among Root's.
@@ -177,6 +187,7 @@ type IndexSpec struct {
 	Columns          []IndexColumnSpec
 	Include          []string
 	IfNotExists      bool
+	Using            string // an index that is there and becomes the constraint's
 }
 
 // IndexColumnSpec is one key column.
@@ -209,6 +220,8 @@ type CreateTable struct {
 	IfNotExists bool
 	Columns     []ColumnSpec
 	Indexes     []IndexSpec
+	Checks      []CheckSpec
+	ForeignKeys []ForeignKeySpec
 	Options     []string
 	Query       *Statement
 	NoData      bool
@@ -303,6 +316,8 @@ type (
 	AddColumn struct {
 		Column      ColumnSpec
 		Indexes     []IndexSpec
+		Checks      []CheckSpec
+		ForeignKeys []ForeignKeySpec
 		IfNotExists bool
 	}
 	// DropColumn drops a column.
@@ -327,6 +342,17 @@ type (
 	}
 	// AddIndexConstraint adds a primary key or unique constraint.
 	AddIndexConstraint struct{ Index IndexSpec }
+	// AddCheck adds a CHECK constraint.
+	AddCheck struct{ Check CheckSpec }
+	// AddForeignKey adds a foreign key.
+	AddForeignKey struct{ Key ForeignKeySpec }
+	// ValidateConstraint looks at the rows that NOT VALID has left out.
+	ValidateConstraint struct{ Name string }
+	// AlterConstraint changes when a foreign key is checked.
+	AlterConstraint struct {
+		Name                          string
+		Deferrable, InitiallyDeferred bool
+	}
 	// DropConstraint drops a constraint by name.
 	DropConstraint struct {
 		Name     string
@@ -350,12 +376,22 @@ type (
 	SetOptions struct{ Options []string }
 )
 
+// SetConstraints is SET CONSTRAINTS; no names mean ALL.
+type SetConstraints struct {
+	Names    []Name
+	Deferred bool
+}
+
 func (*AddColumn) alterAction()          {}
 func (*DropColumn) alterAction()         {}
 func (*SetDefault) alterAction()         {}
 func (*SetNotNull) alterAction()         {}
 func (*AlterType) alterAction()          {}
 func (*AddIndexConstraint) alterAction() {}
+func (*AddCheck) alterAction()           {}
+func (*AddForeignKey) alterAction()      {}
+func (*ValidateConstraint) alterAction() {}
+func (*AlterConstraint) alterAction()    {}
 func (*DropConstraint) alterAction()     {}
 func (*AddIdentity) alterAction()        {}
 func (*DropIdentity) alterAction()       {}

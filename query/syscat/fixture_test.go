@@ -59,7 +59,7 @@ func fixture() *catalog.Catalog {
 		},
 		Indexes: []catalog.Index{{ID: aKey, Name: "pm_a_pkey", Primary: true, Unique: true, Constraint: aKeyCon,
 			Columns: []catalog.IndexColumn{{Column: 1, Type: types.Int4Type.OID}}}},
-		Checks: []catalog.Check{{ID: 16406, Name: "pm_chk", Expr: "(n > (0)::numeric)"}},
+		Checks: []catalog.Check{{ID: 16406, Name: "pm_chk", Expr: "(n > (0)::numeric)", Columns: []catalog.ColumnNum{3}}},
 	})
 	c.Put(&catalog.Table{ID: bID, Schema: catalog.PublicID, Name: "pm_b", Owner: "postgres",
 		Columns: []catalog.Column{

@@ -165,42 +165,6 @@ func unwrap(expr string) string {
 	return expr
 }
 
-// mentions reports whether an expression in canonical SQL names a column.
-func mentions(expr, column string) bool {
-	for i := 0; i < len(expr); {
-		c := expr[i]
-		switch {
-		case c == '\'':
-			end := strings.IndexByte(expr[i+1:], '\'')
-			if end < 0 {
-				return false
-			}
-			i += end + 2
-		case c == '"':
-			part, rest, ok := cutPart(expr[i:])
-			if !ok {
-				return false
-			}
-			if part == column {
-				return true
-			}
-			i = len(expr) - len(rest)
-		case isWord(c):
-			end := i
-			for end < len(expr) && isWord(expr[end]) {
-				end++
-			}
-			if expr[i:end] == column && !(end < len(expr) && expr[end] == '(') {
-				return true
-			}
-			i = end
-		default:
-			i++
-		}
-	}
-	return false
-}
-
 func isWord(c byte) bool {
 	return c == '_' || c == '$' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80
 }

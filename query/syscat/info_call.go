@@ -71,7 +71,7 @@ var definitionFuncs = map[string]infoFunc{
 	// Expressions are kept as text, so there is nothing to translate.
 	"pg_get_expr": func(_ *CatalogInfo, args []types.Datum) (types.Datum, error) {
 		if flag(args, 2) {
-			return str(unwrap(args[0].Str())), nil
+			return str(prettyExpr(args[0].Str())), nil
 		}
 		return args[0], nil
 	},
@@ -82,17 +82,30 @@ var definitionFuncs = map[string]infoFunc{
 		}
 		return str(rel.view.Query), nil
 	},
-	"pg_get_functiondef": func(_ *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		if _, ok := procByOID(types.OID(oidArg(args[0]))); !ok {
+	"pg_get_functiondef": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
+		p, ok := ci.proc(types.OID(oidArg(args[0])))
+		if !ok {
 			return types.NullDatum, nil
+		}
+		if p.procedure != nil {
+			return str(ci.procedureDef(p)), nil
 		}
 		return types.NullDatum, sqlstate.New(sqlstate.FeatureNotSupported, "pg_get_functiondef is not supported")
 	},
 	"pg_get_function_arguments": procText(func(p *proc) string { return p.arguments }),
 	"pg_get_function_identity_arguments": procText(func(p *proc) string {
+		if p.procedure != nil {
+			return p.identity
+		}
 		return strings.Join(typeTexts(p.args), ", ")
 	}),
-	"pg_get_function_result": procText(func(p *proc) string { return p.result }),
+	"pg_get_function_result": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
+		p, ok := ci.proc(types.OID(oidArg(args[0])))
+		if !ok || p.procedure != nil {
+			return types.NullDatum, nil // a procedure has none
+		}
+		return str(p.result), nil
+	},
 	"pg_describe_object": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
 		o := object{oidArg(args[0]), oidArg(args[1]), catalog.ColumnNum(args[2].Int())}
 		return strOrNull(ci.describe(o)), nil
@@ -101,8 +114,8 @@ var definitionFuncs = map[string]infoFunc{
 }
 
 func procText(f func(*proc) string) infoFunc {
-	return func(_ *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		p, ok := procByOID(types.OID(oidArg(args[0])))
+	return func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
+		p, ok := ci.proc(types.OID(oidArg(args[0])))
 		if !ok {
 			return types.NullDatum, nil
 		}
@@ -145,10 +158,13 @@ var visibilityFuncs = map[string]infoFunc{
 		_, ok := types.ByOID(types.OID(id))
 		return ok
 	}),
-	"pg_function_is_visible": systemVisible(func(id catalog.ID) bool {
-		_, ok := procByOID(types.OID(id))
-		return ok
-	}),
+	"pg_function_is_visible": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
+		p, ok := ci.proc(types.OID(oidArg(args[0])))
+		if !ok {
+			return types.NullDatum, nil
+		}
+		return types.Bool(ci.visibleProc(p)), nil
+	},
 	"pg_operator_is_visible": systemVisible(func(id catalog.ID) bool {
 		_, ok := operatorName(types.OID(id), false)
 		return ok

@@ -81,12 +81,24 @@ func indexColumnDef(t *catalog.Table, ix *catalog.Index, column int64) string {
 
 // constraintDef is pg_get_constraintdef().
 func (ci *CatalogInfo) constraintDef(k *constraint, pretty bool) string {
+	out := ci.constraintBody(k, pretty)
+	if k.notValid() {
+		out += " NOT VALID"
+	}
+	return out
+}
+
+func (ci *CatalogInfo) constraintBody(k *constraint, pretty bool) string {
 	switch {
 	case k.check != nil:
+		out := "CHECK (" + k.check.Expr + ")"
 		if pretty {
-			return "CHECK (" + unwrap(k.check.Expr) + ")"
+			out = "CHECK (" + prettyExpr(k.check.Expr) + ")"
 		}
-		return "CHECK ((" + unwrap(k.check.Expr) + "))"
+		if k.check.NoInherit {
+			out += " NO INHERIT"
+		}
+		return out
 	case k.foreign != nil:
 		return ci.foreignDef(k)
 	}
@@ -119,6 +131,9 @@ func (ci *CatalogInfo) foreignDef(k *constraint) string {
 	if f.OnDelete != 'a' && f.OnDelete != 0 {
 		out += " ON DELETE " + foreignActions[f.OnDelete]
 	}
+	if len(f.DeleteSet) > 0 {
+		out += " (" + columnNames(k.table, f.DeleteSet) + ")"
+	}
 	if f.Deferrable {
 		out += " DEFERRABLE"
 	}
@@ -126,6 +141,24 @@ func (ci *CatalogInfo) foreignDef(k *constraint) string {
 		out += " INITIALLY DEFERRED"
 	}
 	return out
+}
+
+// procedureDef is pg_get_functiondef() of a procedure.
+func (ci *CatalogInfo) procedureDef(p *proc) string {
+	d := p.procedure
+	out := "CREATE OR REPLACE PROCEDURE " + quoteIdent(ci.schemaName(d.Schema)) + "." + quoteIdent(d.Name) + "(" + p.arguments + ")\n LANGUAGE sql\n"
+	if d.Atomic {
+		out += "BEGIN ATOMIC\n"
+		for _, text := range d.Body {
+			out += " " + text + ";\n"
+		}
+		return out + "END\n"
+	}
+	tag := "$procedure$"
+	for strings.Contains(d.Source, tag) {
+		tag = tag[:len(tag)-1] + "x$"
+	}
+	return out + "AS " + tag + d.Source + tag + "\n"
 }
 
 // describe is pg_describe_object(); "" for an object it does not know.

@@ -96,7 +96,7 @@ func (ci *CatalogInfo) existsSchema(d types.Datum) (bool, error) {
 
 func (ci *CatalogInfo) existsFunction(d types.Datum) (bool, error) {
 	if d.Kind() != types.KindString {
-		_, ok := procByOID(types.OID(oidArg(d)))
+		_, ok := ci.proc(types.OID(oidArg(d)))
 		return ok, nil
 	}
 	_, err := ci.functionWithArgs(d.Str())

@@ -80,7 +80,7 @@ func (ci *CatalogInfo) RegOut(t *types.Type, oid types.OID) (string, bool) {
 			return quoteIdent(name), true
 		}
 	case types.RegprocType, types.RegprocedureType:
-		return procName(oid, t == types.RegprocedureType)
+		return ci.procName(oid, t == types.RegprocedureType)
 	case types.RegoperType, types.RegoperatorType:
 		return operatorName(oid, t == types.RegoperatorType)
 	case types.RegcollationType:
@@ -95,16 +95,19 @@ func (ci *CatalogInfo) RegOut(t *types.Type, oid types.OID) (string, bool) {
 
 // procName prints a function; a bare name that several functions have is
 // qualified, so that it cannot be read back as one of them.
-func procName(oid types.OID, withArgs bool) (string, bool) {
-	p, ok := procByOID(oid)
+func (ci *CatalogInfo) procName(oid types.OID, withArgs bool) (string, bool) {
+	p, ok := ci.proc(oid)
 	if !ok {
 		return "", false
 	}
 	name := quoteIdent(p.name)
+	if p.procedure != nil && !ci.visibleProc(p) {
+		name = quoteIdent(ci.schemaName(p.procedure.Schema)) + "." + name
+	}
 	if withArgs {
 		return name + "(" + strings.Join(typeTexts(p.args), ",") + ")", true
 	}
-	if len(procs().named[p.name]) > 1 {
+	if p.procedure == nil && len(procs().named[p.name]) > 1 {
 		return "pg_catalog." + name, true
 	}
 	return name, true
@@ -200,6 +203,9 @@ func (ci *CatalogInfo) functionWithArgs(text string) (types.OID, error) {
 	if err != nil {
 		return 0, err
 	}
+	if oid, ok, err := ci.procedureNamed(fn, args); ok || err != nil {
+		return oid, err
+	}
 	name, ok, err := ci.systemName(fn)
 	if err != nil {
 		return 0, err
@@ -210,6 +216,30 @@ func (ci *CatalogInfo) functionWithArgs(text string) (types.OID, error) {
 		}
 	}
 	return 0, sqlstate.New(sqlstate.UndefinedFunction, "function \"%s\" does not exist", text)
+}
+
+// procedureNamed finds a procedure of users by its name and types.
+func (ci *CatalogInfo) procedureNamed(text string, args []types.OID) (types.OID, bool, error) {
+	schema, name, err := ci.qualified(text)
+	if err != nil {
+		return 0, false, err
+	}
+	path := ci.path
+	if schema != "" {
+		path = []string{schema}
+	}
+	for _, n := range path {
+		s := ci.catalog.SchemaByName(n)
+		if s == nil {
+			continue
+		}
+		for _, p := range ci.catalog.Procedures(catalog.Name{Schema: s.ID, Name: name}) {
+			if equalOIDs(p.ParamTypes(), args) {
+				return types.OID(p.ID), true, nil
+			}
+		}
+	}
+	return 0, false, nil
 }
 
 func equalOIDs(a, b []types.OID) bool {

@@ -72,7 +72,7 @@ func checkConstraintRows(c *Context, _ idRange, w *writer) error {
 		return w.end()
 	}
 	eachConstraint(c, func(k constraint) bool {
-		return k.check == nil || send(k.table, k.name, "(("+unwrap(k.check.Expr)+"))")
+		return k.check == nil || send(k.table, k.name, "("+k.check.Expr+")")
 	})
 	eachNotNull(c, func(t *catalog.Table, col *catalog.Column, name string) bool {
 		return send(t, name, col.Name+" IS NOT NULL")

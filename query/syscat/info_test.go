@@ -56,7 +56,7 @@ func TestDefinitions(t *testing.T) {
 		{"NULL", "pg_get_indexdef", []types.Datum{id(aID)}},
 		{"PRIMARY KEY (id)", "pg_get_constraintdef", []types.Datum{id(aKeyCon)}},
 		{"CHECK ((n > (0)::numeric))", "pg_get_constraintdef", []types.Datum{id(16406)}},
-		{"CHECK (n > (0)::numeric)", "pg_get_constraintdef", []types.Datum{id(16406), yes}},
+		{"CHECK (n > 0::numeric)", "pg_get_constraintdef", []types.Datum{id(16406), yes}},
 		{"FOREIGN KEY (a_id) REFERENCES pm_a(id) ON DELETE CASCADE", "pg_get_constraintdef", []types.Datum{id(16419), yes}},
 		{"NULL", "pg_get_constraintdef", []types.Datum{id(1)}},
 		{"now()", "pg_get_expr", []types.Datum{types.String("now()"), id(aID)}},

@@ -72,13 +72,12 @@ func (k *constraint) columns() []catalog.ColumnNum {
 	case k.index != nil:
 		return keyColumns(k.index)
 	}
-	var out []catalog.ColumnNum
-	for i := range k.table.Columns {
-		if c := &k.table.Columns[i]; !c.Dropped && mentions(k.check.Expr, c.Name) {
-			out = append(out, c.Num)
-		}
-	}
-	return out
+	return k.check.Columns
+}
+
+// notValid reports whether rows from before the constraint may violate it.
+func (k *constraint) notValid() bool {
+	return k.check != nil && k.check.NotValid || k.foreign != nil && k.foreign.NotValid
 }
 
 func keyColumns(ix *catalog.Index) []catalog.ColumnNum {
@@ -107,10 +106,10 @@ func (k *constraint) set(c *Context, w *writer) {
 	w.set("conname", str(k.name))
 	w.set("connamespace", num(k.table.Schema))
 	w.set("contype", char(k.kind))
-	w.set("convalidated", types.Bool(true))
+	w.set("convalidated", types.Bool(!k.notValid()))
 	w.set("conrelid", num(k.table.ID))
 	w.set("conislocal", types.Bool(true))
-	w.set("connoinherit", types.Bool(k.kind != constraintCheck))
+	w.set("connoinherit", types.Bool(k.kind != constraintCheck || k.check.NoInherit))
 	for _, col := range []string{"confupdtype", "confdeltype", "confmatchtype"} {
 		w.set(col, char(' '))
 	}
@@ -137,6 +136,9 @@ func (k *constraint) setForeign(c *Context, w *writer) {
 	w.set("confdeltype", char(f.OnDelete))
 	w.set("confmatchtype", char(f.Match))
 	w.set("confkey", numArray(types.Int2Type, f.TargetColumns))
+	if len(f.DeleteSet) > 0 {
+		w.set("confdelsetcols", numArray(types.Int2Type, f.DeleteSet))
+	}
 	target := c.Catalog.Table(f.Target)
 	if target == nil {
 		return

@@ -48,7 +48,12 @@ func dependRows(c *Context, _ idRange, w *writer) error {
 			depend(ownership(c.Catalog, s), self, object{classClass, s.OwnedByTable, s.OwnedByColumn})
 		}
 		if w.full {
-			break
+			return nil
+		}
+	}
+	for _, d := range c.Catalog.All() {
+		if p, ok := d.(*catalog.Procedure); ok {
+			depend(dependNormal, object{class: classProc, id: p.ID}, object{class: classNamespace, id: p.Schema})
 		}
 	}
 	return nil

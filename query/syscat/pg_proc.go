@@ -29,9 +29,12 @@ type proc struct {
 	ret, variadic   types.OID
 	defaults        int
 	args, allArgs   []types.OID
-	modes, argNames string // as array literals hold them; "" for none
-	arguments       string // pg_get_function_arguments
-	result          string // pg_get_function_result
+	modes, argNames string             // as array literals hold them; "" for none
+	names           []string           // of the parameters of a procedure
+	arguments       string             // pg_get_function_arguments
+	result          string             // pg_get_function_result
+	identity        string             // pg_get_function_identity_arguments; "" for the types alone
+	procedure       *catalog.Procedure // what users have made; nil for what the system has
 }
 
 // procLibrary is every function there is, which never changes.
@@ -161,9 +164,81 @@ var staticProcs = &staticRows{build: func(w *writer) {
 	}
 }}
 
-func procRows(_ *Context, r idRange, w *writer) error {
-	staticProcs.send(w, r)
+func procRows(c *Context, r idRange, w *writer) error {
+	if !staticProcs.send(w, r) {
+		return nil
+	}
+	for _, d := range c.Catalog.All() {
+		p, ok := d.(*catalog.Procedure)
+		if !ok || !r.has(p.ID) {
+			continue
+		}
+		w.begin()
+		userProc(p).set(w)
+		if !w.end() {
+			return nil
+		}
+	}
 	return nil
+}
+
+// userProc describes a procedure that users have made.
+func userProc(d *catalog.Procedure) *proc {
+	p := &proc{oid: types.OID(d.ID), name: d.Name, src: d.Source, cost: 100, kind: 'p', parallel: 'u', volatility: 'v',
+		ret: types.VoidType.OID, args: d.ParamTypes(), procedure: d}
+	var full, identity []string
+	named := false
+	for i := range d.Params {
+		a := &d.Params[i]
+		p.names = append(p.names, a.Name)
+		named = named || a.Name != ""
+		text := "IN "
+		if a.Name != "" {
+			text += quoteIdent(a.Name) + " "
+		}
+		text += formatType(a.Type, types.NoTypmod)
+		identity = append(identity, text)
+		if a.Default != "" {
+			p.defaults++
+			text += " DEFAULT " + a.Default
+		}
+		full = append(full, text)
+	}
+	if !named {
+		p.names = nil
+	}
+	p.arguments, p.identity = strings.Join(full, ", "), strings.Join(identity, ", ")
+	return p
+}
+
+// proc finds a function of the system or a procedure of users.
+func (ci *CatalogInfo) proc(oid types.OID) (*proc, bool) {
+	if p, ok := procByOID(oid); ok {
+		return p, true
+	}
+	if d := ci.catalog.Procedure(catalog.ID(oid)); d != nil {
+		return userProc(d), true
+	}
+	return nil, false
+}
+
+// visibleProc reports whether a function's bare name and its types mean it.
+func (ci *CatalogInfo) visibleProc(p *proc) bool {
+	if p.procedure == nil {
+		return true
+	}
+	for _, name := range ci.path {
+		s := ci.catalog.SchemaByName(name)
+		if s == nil {
+			continue
+		}
+		for _, o := range ci.catalog.Procedures(catalog.Name{Schema: s.ID, Name: p.name}) {
+			if equalOIDs(o.ParamTypes(), p.args) {
+				return o.ID == p.procedure.ID
+			}
+		}
+	}
+	return false
 }
 
 // The OIDs of languages, PostgreSQL's.
@@ -176,9 +251,13 @@ const (
 func (p *proc) set(w *writer) {
 	w.set("oid", num(p.oid))
 	w.set("proname", str(p.name))
-	w.set("pronamespace", num(p.schema))
-	w.set("proowner", num(superuserOID))
-	w.set("prolang", num(languageInternal))
+	schema, owner, language := p.schema, catalog.ID(superuserOID), languageInternal
+	if p.procedure != nil {
+		schema, owner, language = p.procedure.Schema, catalog.ID(ownerID(p.procedure.Owner)), languageSQL
+	}
+	w.set("pronamespace", num(schema))
+	w.set("proowner", num(owner))
+	w.set("prolang", num(language))
 	w.set("procost", types.Float(p.cost))
 	w.set("prorows", types.Float(p.rows))
 	w.set("provariadic", num(p.variadic))
@@ -201,6 +280,9 @@ func (p *proc) set(w *writer) {
 	if names, err := types.TextArrayType.Parse(types.DefaultFormat(), p.argNames, types.NoTypmod); p.argNames != "" && err == nil {
 		w.set("proargnames", names)
 	}
+	if p.names != nil {
+		w.set("proargnames", textArray(types.TextType, p.names))
+	}
 	w.set("prosrc", str(p.src))
 }
 
@@ -218,8 +300,8 @@ func aggregateRows(_ *Context, _ idRange, w *writer) error {
 	return nil
 }
 
-// languageRows are the languages built-in functions are said to be in; there is
-// none to write functions in.
+// languageRows are the languages built-in functions are said to be in, and the
+// one to write procedures in.
 func languageRows(_ *Context, _ idRange, w *writer) error {
 	for _, l := range []struct {
 		oid, validator int

@@ -22,6 +22,12 @@ type Catalog struct {
 	schemas map[string]*Schema
 	names   map[Name]ID // relations; an index maps to its table's ID through indexes
 	indexes map[ID]ID   // index -> table
+	// referrers has, for each table that foreign keys refer to, the tables that
+	// have them, in order of ID. The slices are never modified.
+	referrers map[ID][]ID
+	// procedures are by name, those of one name in order of ID. The slices are
+	// never modified.
+	procedures map[Name][]ID
 }
 
 // New returns a catalog that holds only the schemas every database has.
@@ -31,6 +37,9 @@ func New() *Catalog {
 		schemas: map[string]*Schema{},
 		names:   map[Name]ID{},
 		indexes: map[ID]ID{},
+
+		referrers:  map[ID][]ID{},
+		procedures: map[Name][]ID{},
 	}
 	for _, s := range []*Schema{
 		{ID: PgCatalogID, Name: "pg_catalog", Owner: "postgres"},
@@ -52,6 +61,15 @@ func (c *Catalog) Edit() *Catalog {
 		schemas: make(map[string]*Schema, len(c.schemas)+1),
 		names:   make(map[Name]ID, len(c.names)+1),
 		indexes: make(map[ID]ID, len(c.indexes)+1),
+
+		referrers:  make(map[ID][]ID, len(c.referrers)+1),
+		procedures: make(map[Name][]ID, len(c.procedures)+1),
+	}
+	for k, v := range c.procedures {
+		n.procedures[k] = v
+	}
+	for k, v := range c.referrers {
+		n.referrers[k] = v
 	}
 	for k, v := range c.byID {
 		n.byID[k] = v
@@ -95,10 +113,13 @@ func (c *Catalog) Put(d Descriptor) {
 			c.names[Name{d.Schema, d.Indexes[i].Name}] = d.Indexes[i].ID
 			c.indexes[d.Indexes[i].ID] = d.ID
 		}
+		c.refer(d)
 	case *Sequence:
 		c.names[Name{d.Schema, d.Name}] = d.ID
 	case *View:
 		c.names[Name{d.Schema, d.Name}] = d.ID
+	case *Procedure:
+		c.addProcedure(d)
 	}
 }
 
@@ -118,10 +139,13 @@ func (c *Catalog) Delete(id ID) {
 			delete(c.names, Name{d.Schema, d.Indexes[i].Name})
 			delete(c.indexes, d.Indexes[i].ID)
 		}
+		c.unrefer(d)
 	case *Sequence:
 		delete(c.names, Name{d.Schema, d.Name})
 	case *View:
 		delete(c.names, Name{d.Schema, d.Name})
+	case *Procedure:
+		c.removeProcedure(d)
 	}
 }
 

@@ -36,6 +36,8 @@ const (
 	KindTable    Kind = 2
 	KindSequence Kind = 3
 	KindView     Kind = 4
+
+	KindProcedure Kind = 5
 )
 
 // Schema is a namespace.
@@ -131,6 +133,10 @@ type Check struct {
 	ID   ID
 	Name string
 	Expr string // canonical SQL
+	// Columns are those that the expression refers to, in the order it does.
+	Columns   []ColumnNum
+	NoInherit bool
+	NotValid  bool // rows from before the constraint have not been looked at
 }
 
 // ForeignKey is a FOREIGN KEY constraint of the table that has it.
@@ -146,6 +152,10 @@ type ForeignKey struct {
 	Match             byte // s or f
 	Deferrable        bool
 	InitiallyDeferred bool
+	// DeleteSet are the columns that ON DELETE SET NULL or SET DEFAULT sets; none
+	// means all of Columns.
+	DeleteSet []ColumnNum
+	NotValid  bool // rows from before the constraint have not been looked at
 }
 
 // Sequence is a sequence generator; its current value is row data, not part
