@@ -329,6 +329,9 @@ func (d *ddl) comment(s *plan.Comment) error {
 	}
 	switch o := d.descriptor(id).(type) {
 	case *catalog.Table:
+		if s.Kind == plan.ConstraintObject {
+			return d.commentConstraint(o, s.Sub, s.Text)
+		}
 		n := cloneTable(o)
 		if s.Kind == plan.ColumnObject {
 			c, err := columnOf(o, s.Sub)

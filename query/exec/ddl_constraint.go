@@ -399,6 +399,25 @@ func (d *ddl) renameConstraint(t *catalog.Table, old, name string) error {
 	return nil
 }
 
+// commentConstraint is COMMENT ON CONSTRAINT.
+func (d *ddl) commentConstraint(t *catalog.Table, name, text string) error {
+	k := findConstraint(t, name)
+	if k == nil {
+		return sqlstate.New(sqlstate.UndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", name, t.Name)
+	}
+	n := cloneTable(t)
+	switch {
+	case k.index >= 0:
+		n.Indexes[k.index].ConstraintComment = text
+	case k.check >= 0:
+		n.Checks[k.check].Comment = text
+	default:
+		foreignKeyOf(n, k.foreign.ID).Comment = text
+	}
+	d.rt.Txn.PutDescriptor(n)
+	return nil
+}
+
 // useIndex makes a unique index that is there a constraint's. A primary key is
 // made anew, because the rows themselves are kept by it.
 func (d *ddl) useIndex(t *catalog.Table, s *plan.IndexSpec) error {

@@ -75,7 +75,7 @@ func comment(n *ast.CommentStmt) (*Statement, error) {
 		return nil, unsupported("COMMENT ON this kind of object")
 	}
 	c := &Comment{Kind: kind, Text: n.Comment}
-	if kind == ColumnObject {
+	if kind == ColumnObject || kind == ConstraintObject {
 		l, _ := n.Object.(*ast.NodeList)
 		parts := names(l)
 		if len(parts) < 2 {

@@ -295,7 +295,7 @@ type Rename struct {
 type Comment struct {
 	Kind ObjectKind
 	Name Name
-	Sub  string // the column
+	Sub  string // the column or constraint
 	Text string
 }
 

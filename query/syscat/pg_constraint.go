@@ -80,6 +80,16 @@ func (k *constraint) notValid() bool {
 	return k.check != nil && k.check.NotValid || k.foreign != nil && k.foreign.NotValid
 }
 
+func (k *constraint) comment() string {
+	switch {
+	case k.index != nil:
+		return k.index.ConstraintComment
+	case k.check != nil:
+		return k.check.Comment
+	}
+	return k.foreign.Comment
+}
+
 func keyColumns(ix *catalog.Index) []catalog.ColumnNum {
 	out := make([]catalog.ColumnNum, len(ix.Columns))
 	for i, c := range ix.Columns {

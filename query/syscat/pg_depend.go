@@ -122,6 +122,13 @@ func (ci *CatalogInfo) comment(o object) string {
 	if s, ok := systemComments[o]; ok {
 		return s
 	}
+	if o.class == classConstraint {
+		k, ok := ci.constraintByID(o.id)
+		if !ok || o.sub != 0 {
+			return ""
+		}
+		return k.comment()
+	}
 	if o.class != classClass {
 		return ""
 	}
@@ -149,6 +156,11 @@ func descriptionRows(c *Context, r idRange, w *writer) error {
 	for _, id := range []catalog.ID{catalog.PgCatalogID, catalog.PublicID} {
 		o := object{class: classNamespace, id: id}
 		send(o, systemComments[o])
+	}
+	for t := range storedTables(c.Catalog, everyID) {
+		for _, k := range constraintsOf(t) {
+			send(object{class: classConstraint, id: k.id}, k.comment())
+		}
 	}
 	for rel := range storedRelations(c.Catalog, r) {
 		send(object{class: classClass, id: rel.id}, rel.comment)

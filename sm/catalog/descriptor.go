@@ -117,6 +117,8 @@ type Index struct {
 	// Predicate of a partial index in canonical SQL, or "".
 	Predicate string
 	Comment   string
+	// ConstraintComment is the comment of the constraint.
+	ConstraintComment string
 }
 
 // IndexColumn is one key column of an index.
@@ -137,6 +139,7 @@ type Check struct {
 	Columns   []ColumnNum
 	NoInherit bool
 	NotValid  bool // rows from before the constraint have not been looked at
+	Comment   string
 }
 
 // ForeignKey is a FOREIGN KEY constraint of the table that has it.
@@ -156,6 +159,7 @@ type ForeignKey struct {
 	// means all of Columns.
 	DeleteSet []ColumnNum
 	NotValid  bool // rows from before the constraint have not been looked at
+	Comment   string
 }
 
 // Sequence is a sequence generator; its current value is row data, not part
