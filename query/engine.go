@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"sync"
@@ -31,9 +32,11 @@ const (
 type EngineConfig struct {
 	// Database is the name sessions connect to.
 	Database string
-	LogID    log.ID
-	Replica  *sm.Replica
-	Log      log.Log
+	// Node names the node among those that have the log.
+	Node    uint64
+	LogID   log.ID
+	Replica *sm.Replica
+	Log     log.Log
 	// Executor is the one that Replica applies entries with; its plans are
 	// shared with the sessions.
 	Executor *exec.Executor
@@ -51,6 +54,10 @@ type Engine struct {
 	started int64
 	scripts *lru.Cache[string, []plan.Command]
 	blocks  *sequenceBlocks
+	// owner is this process as large transactions name it; loading has room for
+	// the chunks that may be on their way.
+	owner   log.Owner
+	loading chan struct{}
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{}
@@ -73,6 +80,9 @@ func NewEngine(cfg EngineConfig) *Engine {
 	e.started = e.now()
 	e.scripts, _ = lru.New[string, []plan.Command](scriptCacheSize)
 	e.blocks = newSequenceBlocks(e)
+	process := e.cfg.Seed()
+	e.owner = log.Owner{Node: cfg.Node, Process: binary.LittleEndian.Uint64(process[:])}
+	e.loading = make(chan struct{}, loadsInFlight)
 	return e
 }
 

@@ -1,0 +1,114 @@
+package query
+
+import (
+	"context"
+
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/query/exec"
+	"github.com/tidemark-db/tidemark/query/plan"
+	"github.com/tidemark-db/tidemark/sm/sqlstate"
+)
+
+// maxUnseenBytes bounds the rows of a COPY into a table that only its own
+// transaction knows as it is: they are held in memory until COMMIT, and executed
+// there in one piece.
+const maxUnseenBytes = 256 << 20
+
+// fill collects rows until the batch is full; all is true when there are no more.
+func (r *copyReader) fill(b *rowBatch) (all bool, err error) {
+	for !b.full() {
+		row, err := r.next()
+		if err != nil {
+			return false, err
+		}
+		if row == nil {
+			return true, nil
+		}
+		b.add(row, r.decoder.at())
+	}
+	return false, nil
+}
+
+// copyAutocommit runs COPY … FROM STDIN on its own: as one entry when it is
+// small, else as a large transaction.
+func (s *Session) copyAutocommit(ctx context.Context, c *plan.Copy, prog *exec.Program, rows *copyReader, w ResultWriter) error {
+	e := s.entry(log.KindCommand)
+	e.Seed = s.e.cfg.Seed()
+	st := log.Statement{Text: c.Text, Time: e.Time}
+	first := &rowBatch{}
+	all, err := rows.fill(first)
+	if err != nil {
+		return err
+	}
+	if all {
+		st.Copy = &log.CopyData{Rows: first.data}
+	} else {
+		l := s.newLoader(ctx, st, e.Began, log.Load{Table: uint32(prog.Statement.Insert.Table.ID)})
+		if st.Copy, err = l.copy(first, rows); err != nil {
+			l.abandon()
+			return err
+		}
+	}
+	e.Statements = []log.Statement{st}
+	res, err := s.e.append(ctx, e)
+	if err != nil {
+		return err
+	}
+	return s.answer(nil, res, w)
+}
+
+// copy stages first and everything that follows.
+func (l *loader) copy(first *rowBatch, rows *copyReader) (*log.CopyData, error) {
+	if err := l.take(first); err != nil {
+		return nil, err
+	}
+	for {
+		row, err := rows.next()
+		if err != nil {
+			return nil, err
+		}
+		if row == nil {
+			return l.finish()
+		}
+		if err := l.add(row, rows.decoder.at()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// copyAheadLarge runs a COPY in the current transaction whose first rows alone
+// are too many: as a large transaction, if the table is one that apply can know.
+func (s *Session) copyAheadLarge(ctx context.Context, c *plan.Copy, prog *exec.Program, first *rowBatch, rows *copyReader, w ResultWriter) (done bool, err error) {
+	tx := s.tx
+	tbl := prog.Statement.Insert.Table
+	fresh, ok := tx.txn.LoadTarget(tbl, tx.view.Catalog())
+	if !ok {
+		return false, nil
+	}
+	ls := log.Statement{Text: c.Text, Time: s.e.now()}
+	l := s.newLoader(ctx, ls, tx.began, log.Load{Table: uint32(tbl.ID), Fresh: fresh, Beside: tx.stages})
+	ls.Copy, err = l.copy(first, rows)
+	if err == nil {
+		err = tx.txn.Attach(l.id)
+	}
+	if err != nil {
+		l.abandon()
+		tx.failed = true
+		return true, err
+	}
+	// From here on the stage lives and dies with the transaction. Also after
+	// ROLLBACK TO SAVEPOINT: COMMIT runs what was rolled back once more, to
+	// compare what the client was shown of it.
+	tx.stages = append(tx.stages, l.id)
+	tag := exec.Tag(prog.Statement, l.rows)
+	ls.Digest = exec.NewDigest(false).Sum(tag)
+	tx.record(ls, prog)
+	return true, w.CommandComplete(tag)
+}
+
+// unseenTooLarge is the error of a COPY beyond maxUnseenBytes.
+func unseenTooLarge(t string) error {
+	return sqlstate.New(sqlstate.ProgramLimitExceeded, "a COPY into a table that was created or altered in the same transaction may have at most %d MB", maxUnseenBytes>>20).
+		WithDetail("Table \"%s\" is not known outside the transaction as it is now.", t).
+		WithHint("Commit before the COPY.")
+}

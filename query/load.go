@@ -1,0 +1,170 @@
+package query
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/query/exec"
+	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/sm/types"
+)
+
+// The size of one chunk of a large transaction, which is also up to where a COPY
+// or INSERT … SELECT counts as small and is executed in one piece. Everybody
+// else's writes wait while a chunk is applied, so it is far smaller than an entry
+// may be.
+const (
+	loadChunkBytes = 512 << 10
+	loadChunkRows  = 4096
+)
+
+// loadsInFlight is how many chunks of this node, of whatever sessions, may be on
+// their way into the log: with more, others would wait for several in a row.
+const loadsInFlight = 1
+
+// rowBatch is rows in stored form, each behind its length, as entries carry them.
+type rowBatch struct {
+	data []byte
+	n    int
+	line int64 // of the first row in the client's data; 0 when there is none
+}
+
+func (b *rowBatch) add(row []byte, line int64) {
+	if b.n == 0 {
+		b.line = line
+	}
+	b.data = append(binary.AppendUvarint(b.data, uint64(len(row))), row...)
+	b.n++
+}
+
+// pop takes the first row out.
+func (b *rowBatch) pop() []byte {
+	n, w := binary.Uvarint(b.data)
+	row := b.data[w : w+int(n)]
+	b.data = b.data[w+int(n):]
+	b.n--
+	return row
+}
+
+func (b *rowBatch) full() bool { return len(b.data) >= loadChunkBytes || b.n >= loadChunkRows }
+
+func (b *rowBatch) reset() { b.data, b.n, b.line = b.data[:0], 0, 0 }
+
+// loader stages the rows of one large transaction. At most one chunk is on its
+// way while the next one is being filled: chunks are applied in their order, and
+// what the loader holds does not depend on how many there are.
+type loader struct {
+	s      *Session
+	ctx    context.Context
+	st     log.Statement // what the rows are of
+	began  int64
+	id     log.StageID
+	load   log.Load
+	chunks int
+	rows   int64
+
+	batch, sent *rowBatch
+	flight      chan flown // nil when no chunk is on its way
+}
+
+// flown is the outcome of a chunk.
+type flown struct {
+	res *log.Result
+	err error
+}
+
+func (s *Session) newLoader(ctx context.Context, st log.Statement, began int64, load log.Load) *loader {
+	load.Owner = s.e.owner
+	return &loader{s: s, ctx: ctx, st: st, began: began, id: log.StageID(s.e.cfg.Seed()), load: load,
+		batch: &rowBatch{}, sent: &rowBatch{}}
+}
+
+// add appends one row in stored form.
+func (l *loader) add(row []byte, line int64) error {
+	l.batch.add(row, line)
+	l.rows++
+	if !l.batch.full() {
+		return nil
+	}
+	return l.flush()
+}
+
+// take makes b, which rows were collected in before it was known how many there
+// would be, the loader's first chunk.
+func (l *loader) take(b *rowBatch) error {
+	l.batch = b
+	l.rows += int64(b.n)
+	return l.flush()
+}
+
+// flush sends the batch off when the chunk before it has been applied.
+func (l *loader) flush() error {
+	if err := l.land(); err != nil {
+		return err
+	}
+	if l.ctx.Err() != nil {
+		return exec.Canceled(l.ctx)
+	}
+	e := l.s.entry(log.KindStage)
+	e.Began, e.Seed = l.began, l.s.e.cfg.Seed()
+	e.Statements = []log.Statement{l.st}
+	load := l.load
+	load.Line = l.batch.line
+	e.Stage = &log.Stage{ID: l.id, Chunk: l.chunks, Rows: l.batch.data, Load: &load}
+	l.chunks++
+	l.batch, l.sent = l.sent, l.batch
+	l.batch.reset()
+	flight := make(chan flown, 1)
+	l.flight = flight
+	engine, ctx := l.s.e, l.ctx
+	go func() {
+		engine.loading <- struct{}{}
+		defer func() { <-engine.loading }()
+		res, err := engine.append(ctx, e)
+		if err == nil && res.Err != nil {
+			err = sm.ErrorOf(res.Err)
+		}
+		flight <- flown{res, err}
+	}()
+	return nil
+}
+
+// land waits for the chunk on its way.
+func (l *loader) land() error {
+	if l.flight == nil {
+		return nil
+	}
+	f := <-l.flight
+	l.flight = nil
+	if f.err != nil {
+		return f.err
+	}
+	for _, d := range f.res.Drawn {
+		l.s.drew(types.OID(d.Sequence), d.Value)
+	}
+	return nil
+}
+
+// finish returns what the committing entry refers to, once all chunks are
+// applied.
+func (l *loader) finish() (*log.CopyData, error) {
+	if l.batch.n > 0 {
+		if err := l.flush(); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.land(); err != nil {
+		return nil, err
+	}
+	return &log.CopyData{Stage: l.id, Chunks: l.chunks, Loaded: true}, nil
+}
+
+// abandon gives the transaction up. What it has staged is removed in the
+// background.
+func (l *loader) abandon() {
+	_ = l.land() // its outcome is of no interest any more
+	if l.chunks > 0 {
+		l.s.unstage([]log.StageID{l.id})
+	}
+}
