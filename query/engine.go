@@ -82,7 +82,7 @@ func NewEngine(cfg EngineConfig) *Engine {
 	e.blocks = newSequenceBlocks(e)
 	process := e.cfg.Seed()
 	e.owner = log.Owner{Node: cfg.Node, Process: binary.LittleEndian.Uint64(process[:])}
-	e.loading = make(chan struct{}, loadsInFlight)
+	e.loading = make(chan struct{}, chunksInFlight)
 	return e
 }
 

@@ -19,9 +19,10 @@ const (
 	loadChunkRows  = 4096
 )
 
-// loadsInFlight is how many chunks of this node, of whatever sessions, may be on
-// their way into the log: with more, others would wait for several in a row.
-const loadsInFlight = 1
+// chunksInFlight is how many chunks of this node, of whatever sessions, may be on
+// their way into the log. Two keep it busy: one is made durable while the other
+// is applied. With more, others would wait for several in a row.
+const chunksInFlight = 2
 
 // rowBatch is rows in stored form, each behind its length, as entries carry them.
 type rowBatch struct {
@@ -51,9 +52,9 @@ func (b *rowBatch) full() bool { return len(b.data) >= loadChunkBytes || b.n >= 
 
 func (b *rowBatch) reset() { b.data, b.n, b.line = b.data[:0], 0, 0 }
 
-// loader stages the rows of one large transaction. At most one chunk is on its
-// way while the next one is being filled: chunks are applied in their order, and
-// what the loader holds does not depend on how many there are.
+// loader stages the rows of one large transaction. Few chunks are on their way
+// while the next one is being filled, so what it holds does not depend on how many
+// there are.
 type loader struct {
 	s      *Session
 	ctx    context.Context
@@ -64,11 +65,19 @@ type loader struct {
 	chunks int
 	rows   int64
 
-	batch, sent *rowBatch
-	flight      chan flown // nil when no chunk is on its way
+	batch   *rowBatch
+	idle    []*rowBatch
+	flights []flight // in the order of their chunks
 }
 
-// flown is the outcome of a chunk.
+// flight is a chunk on its way.
+type flight struct {
+	entry *log.Entry
+	batch *rowBatch
+	done  chan flown
+}
+
+// flown is what has come of a chunk.
 type flown struct {
 	res *log.Result
 	err error
@@ -77,7 +86,7 @@ type flown struct {
 func (s *Session) newLoader(ctx context.Context, st log.Statement, began int64, load log.Load) *loader {
 	load.Owner = s.e.owner
 	return &loader{s: s, ctx: ctx, st: st, began: began, id: log.StageID(s.e.cfg.Seed()), load: load,
-		batch: &rowBatch{}, sent: &rowBatch{}}
+		batch: &rowBatch{}}
 }
 
 // add appends one row in stored form.
@@ -98,14 +107,36 @@ func (l *loader) take(b *rowBatch) error {
 	return l.flush()
 }
 
-// flush sends the batch off when the chunk before it has been applied.
+// flush sends the batch off.
 func (l *loader) flush() error {
-	if err := l.land(); err != nil {
-		return err
+	for len(l.flights) >= chunksInFlight || l.chunks == 1 && len(l.flights) > 0 {
+		// Nobody knows the transaction before its first chunk has been applied.
+		if err := l.land(); err != nil {
+			return err
+		}
 	}
-	if l.ctx.Err() != nil {
-		return exec.Canceled(l.ctx)
+	engine, ctx := l.s.e, l.ctx
+	select {
+	case engine.loading <- struct{}{}:
+	case <-ctx.Done():
+		return exec.Canceled(ctx)
 	}
+	f := flight{entry: l.entry(), batch: l.batch, done: make(chan flown, 1)}
+	l.flights = append(l.flights, f)
+	l.batch = &rowBatch{}
+	if n := len(l.idle); n > 0 {
+		l.batch, l.idle = l.idle[n-1], l.idle[:n-1]
+	}
+	go func() {
+		defer func() { <-engine.loading }()
+		res, err := engine.append(ctx, f.entry)
+		f.done <- flown{res, err}
+	}()
+	return nil
+}
+
+// entry makes the entry of the next chunk.
+func (l *loader) entry() *log.Entry {
 	e := l.s.entry(log.KindStage)
 	e.Began, e.Seed = l.began, l.s.e.cfg.Seed()
 	e.Statements = []log.Statement{l.st}
@@ -113,37 +144,41 @@ func (l *loader) flush() error {
 	load.Line = l.batch.line
 	e.Stage = &log.Stage{ID: l.id, Chunk: l.chunks, Rows: l.batch.data, Load: &load}
 	l.chunks++
-	l.batch, l.sent = l.sent, l.batch
-	l.batch.reset()
-	flight := make(chan flown, 1)
-	l.flight = flight
-	engine, ctx := l.s.e, l.ctx
-	go func() {
-		engine.loading <- struct{}{}
-		defer func() { <-engine.loading }()
-		res, err := engine.append(ctx, e)
-		if err == nil && res.Err != nil {
-			err = sm.ErrorOf(res.Err)
-		}
-		flight <- flown{res, err}
-	}()
-	return nil
+	return e
 }
 
-// land waits for the chunk on its way.
+// land waits for the oldest of the chunks on their way.
 func (l *loader) land() error {
-	if l.flight == nil {
-		return nil
+	f := l.flights[0]
+	l.flights = l.flights[1:]
+	out := <-f.done
+	if out.err == nil && out.res.Err != nil && out.res.Err.Code == string(sm.ChunkEarly) {
+		// It has overtaken the one before it, which is in its place by now.
+		out.res, out.err = l.s.e.append(l.ctx, f.entry)
 	}
-	f := <-l.flight
-	l.flight = nil
-	if f.err != nil {
-		return f.err
+	f.batch.reset()
+	l.idle = append(l.idle, f.batch)
+	if out.err != nil {
+		return out.err
 	}
-	for _, d := range f.res.Drawn {
+	if out.res.Err != nil {
+		return sm.ErrorOf(out.res.Err)
+	}
+	for _, d := range out.res.Drawn {
 		l.s.drew(types.OID(d.Sequence), d.Value)
 	}
 	return nil
+}
+
+// landAll waits for all chunks on their way.
+func (l *loader) landAll() error {
+	var first error
+	for len(l.flights) > 0 {
+		if err := l.land(); first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // finish returns what the committing entry refers to, once all chunks are
@@ -154,7 +189,7 @@ func (l *loader) finish() (*log.CopyData, error) {
 			return nil, err
 		}
 	}
-	if err := l.land(); err != nil {
+	if err := l.landAll(); err != nil {
 		return nil, err
 	}
 	return &log.CopyData{Stage: l.id, Chunks: l.chunks, Loaded: true}, nil
@@ -163,7 +198,7 @@ func (l *loader) finish() (*log.CopyData, error) {
 // abandon gives the transaction up. What it has staged is removed in the
 // background.
 func (l *loader) abandon() {
-	_ = l.land() // its outcome is of no interest any more
+	_ = l.landAll() // what comes of them is of no interest any more
 	if l.chunks > 0 {
 		l.s.unstage([]log.StageID{l.id})
 	}

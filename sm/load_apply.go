@@ -127,8 +127,12 @@ func (a *applier) doomLoads(table catalog.ID) error {
 	return nil
 }
 
+// ChunkEarly is the failure of a chunk that arrives before the one in front of it.
+// Nothing has happened then: it may be sent again.
+const ChunkEarly = sqlstate.ObjectNotInPrerequisiteState
+
 // loadChunk puts the rows of a chunk into their table, where only their own load
-// sees them. A chunk that fails aborts its load.
+// sees them. A chunk that fails aborts its load, unless it has come too early.
 func (a *applier) loadChunk(e *log.Entry, data []byte) (*log.Result, error) {
 	a.state.time = max(a.state.time+1, e.Time)
 	l, err := a.loadOf(e.Stage)
@@ -143,8 +147,13 @@ func (a *applier) loadChunk(e *log.Entry, data []byte) (*log.Result, error) {
 	if !errors.As(err, &failure) {
 		return nil, err
 	}
+	if errors.Is(err, errEarly) {
+		return a.refuse(err), nil
+	}
 	return a.refuse(err), a.abortLoad(a.loads.staged(e.Stage.ID), reasonFailed, "")
 }
+
+var errEarly error = sqlstate.New(ChunkEarly, "the chunk before this one has not arrived")
 
 // loadOf returns the load that a chunk is the next one of, to be modified.
 func (a *applier) loadOf(s *log.Stage) (*load, error) {
@@ -154,6 +163,9 @@ func (a *applier) loadOf(s *log.Stage) (*load, error) {
 	}
 	if l.status != LoadOpen {
 		return nil, l.failure()
+	}
+	if l.chunks < s.Chunk {
+		return nil, errEarly
 	}
 	if l.chunks != s.Chunk {
 		return nil, sqlstate.New(sqlstate.InternalError, "chunk %d of the large transaction came after %d chunks", s.Chunk, l.chunks)
