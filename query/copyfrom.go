@@ -64,7 +64,7 @@ func (s *Session) copyFrom(ctx context.Context, c *plan.Copy, w ResultWriter) (e
 	if s.tx == nil {
 		return s.copyAutocommit(ctx, c, prog, rows, w)
 	}
-	first := &rowBatch{}
+	first := s.e.newBatch()
 	all, err := rows.fill(first)
 	if err != nil {
 		s.tx.failed = true

@@ -35,7 +35,7 @@ func (s *Session) copyAutocommit(ctx context.Context, c *plan.Copy, prog *exec.P
 	e := s.entry(log.KindCommand)
 	e.Seed = s.e.cfg.Seed()
 	st := log.Statement{Text: c.Text, Time: e.Time}
-	first := &rowBatch{}
+	first := s.e.newBatch()
 	all, err := rows.fill(first)
 	if err != nil {
 		return err

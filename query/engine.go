@@ -41,6 +41,9 @@ type EngineConfig struct {
 	// shared with the sessions.
 	Executor *exec.Executor
 	Logger   *slog.Logger
+	// ChunkRows is how many rows a chunk of a large transaction has at most; 0
+	// means as many as serve well. A simulation makes do with few.
+	ChunkRows int
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
 	// Seed draws the seeds of entries; nil means the machine's random numbers. A
@@ -70,6 +73,9 @@ func NewExecutor(database string) *exec.Executor {
 
 // NewEngine returns an engine over a replica and its log.
 func NewEngine(cfg EngineConfig) *Engine {
+	if cfg.ChunkRows == 0 {
+		cfg.ChunkRows = loadChunkRows
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

@@ -44,7 +44,7 @@ func (s *Session) maybeLarge(st *plan.Statement) bool {
 	if ins == nil || ins.Returning != nil || ins.Conflict != nil || ins.Draws || st.AllTables || st.Local {
 		return false
 	}
-	if v, ok := ins.Source.(*plan.Values); ok && len(v.Rows) < loadChunkRows {
+	if v, ok := ins.Source.(*plan.Values); ok && len(v.Rows) < s.e.cfg.ChunkRows {
 		return false
 	}
 	// Not more rows than all combinations of what is read, unless a function
@@ -55,12 +55,12 @@ func (s *Session) maybeLarge(st *plan.Statement) bool {
 		case *plan.Scan:
 			rows *= max(1, float64(s.e.cfg.Replica.RowCount(n.Table)))
 		case *plan.FuncScan, *plan.ProjectSet, *plan.With, *plan.VirtualScan:
-			rows *= loadChunkRows
+			rows *= float64(s.e.cfg.ChunkRows)
 		case *plan.Values:
 			rows *= float64(max(1, len(n.Rows)))
 		}
 	})
-	return rows >= loadChunkRows
+	return rows >= float64(s.e.cfg.ChunkRows)
 }
 
 // tryInsert runs the query once and stages and commits its rows.

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"encoding/binary"
+	"time"
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/exec"
@@ -24,12 +25,21 @@ const (
 // is applied. With more, others would wait for several in a row.
 const chunksInFlight = 2
 
+// How a loader waits for a store that is behind.
+const (
+	paceStep = 2 * time.Millisecond
+	paceMax  = 2 * time.Second
+)
+
 // rowBatch is rows in stored form, each behind its length, as entries carry them.
 type rowBatch struct {
 	data []byte
 	n    int
+	most int   // rows that make it full
 	line int64 // of the first row in the client's data; 0 when there is none
 }
+
+func (e *Engine) newBatch() *rowBatch { return &rowBatch{most: e.cfg.ChunkRows} }
 
 func (b *rowBatch) add(row []byte, line int64) {
 	if b.n == 0 {
@@ -48,7 +58,7 @@ func (b *rowBatch) pop() []byte {
 	return row
 }
 
-func (b *rowBatch) full() bool { return len(b.data) >= loadChunkBytes || b.n >= loadChunkRows }
+func (b *rowBatch) full() bool { return len(b.data) >= loadChunkBytes || b.n >= b.most }
 
 func (b *rowBatch) reset() { b.data, b.n, b.line = b.data[:0], 0, 0 }
 
@@ -86,7 +96,7 @@ type flown struct {
 func (s *Session) newLoader(ctx context.Context, st log.Statement, began int64, load log.Load) *loader {
 	load.Owner = s.e.owner
 	return &loader{s: s, ctx: ctx, st: st, began: began, id: log.StageID(s.e.cfg.Seed()), load: load,
-		batch: &rowBatch{}}
+		batch: s.e.newBatch()}
 }
 
 // add appends one row in stored form.
@@ -116,6 +126,9 @@ func (l *loader) flush() error {
 		}
 	}
 	engine, ctx := l.s.e, l.ctx
+	if err := engine.pace(ctx); err != nil {
+		return err
+	}
 	select {
 	case engine.loading <- struct{}{}:
 	case <-ctx.Done():
@@ -123,7 +136,7 @@ func (l *loader) flush() error {
 	}
 	f := flight{entry: l.entry(), batch: l.batch, done: make(chan flown, 1)}
 	l.flights = append(l.flights, f)
-	l.batch = &rowBatch{}
+	l.batch = engine.newBatch()
 	if n := len(l.idle); n > 0 {
 		l.batch, l.idle = l.idle[n-1], l.idle[:n-1]
 	}
@@ -132,6 +145,20 @@ func (l *loader) flush() error {
 		res, err := engine.append(ctx, f.entry)
 		f.done <- flown{res, err}
 	}()
+	return nil
+}
+
+// pace waits while the tables' store is behind, so that others' small writes find
+// room in it. It does not wait for ever: a store that stays behind would hold the
+// writer up itself.
+func (e *Engine) pace(ctx context.Context) error {
+	for waited := time.Duration(0); waited < paceMax && e.cfg.Replica.Backlogged(); waited += paceStep {
+		select {
+		case <-time.After(paceStep):
+		case <-ctx.Done():
+			return exec.Canceled(ctx)
+		}
+	}
 	return nil
 }
 

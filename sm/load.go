@@ -222,6 +222,25 @@ func readLoads(s *store) (*loadTable, error) {
 	return t, errors.Join(it.Error(), it.Close())
 }
 
+// When the store has work waiting beyond these, Backlogged says so: well before
+// it makes every writer wait.
+const (
+	backlogMemTables = memTablesMax - 1
+	backlogSublevels = 6
+)
+
+// Backlogged reports whether the store is behind with writing to its files. Who
+// has a lot to write ought to wait then, so that others need not.
+func (r *Replica) Backlogged() bool {
+	p, err := r.acquire()
+	if err != nil {
+		return false
+	}
+	defer p.store.release()
+	m := p.store.db.Metrics()
+	return m.MemTable.Count >= backlogMemTables || m.Levels[0].Sublevels >= backlogSublevels
+}
+
 // LoadInfo describes a large transaction that is not committed.
 type LoadInfo struct {
 	Stage  log.StageID
