@@ -86,7 +86,7 @@ func (s *Session) copyAheadLarge(ctx context.Context, c *plan.Copy, prog *exec.P
 		return false, nil
 	}
 	ls := log.Statement{Text: c.Text, Time: s.e.now()}
-	l := s.newLoader(ctx, ls, tx.began, log.Load{Table: uint32(tbl.ID), Fresh: fresh, Beside: tx.stages})
+	l := s.newLoader(ctx, ls, tx.began, log.Load{Table: uint32(tbl.ID), Fresh: fresh, Beside: tx.loads.stages()})
 	ls.Copy, err = l.copy(first, rows)
 	if err == nil {
 		err = tx.txn.Attach(l.id)
@@ -96,14 +96,43 @@ func (s *Session) copyAheadLarge(ctx context.Context, c *plan.Copy, prog *exec.P
 		tx.failed = true
 		return true, err
 	}
-	// From here on the stage lives and dies with the transaction. Also after
-	// ROLLBACK TO SAVEPOINT: COMMIT runs what was rolled back once more, to
-	// compare what the client was shown of it.
-	tx.stages = append(tx.stages, l.id)
+	tx.loads = append(tx.loads, txLoad{stage: l.id, at: len(tx.statements)})
 	tag := exec.Tag(prog.Statement, l.rows)
 	ls.Digest = exec.NewDigest(false).Sum(tag)
 	tx.record(ls, prog)
 	return true, w.CommandComplete(tag)
+}
+
+// txLoad is a large COPY of a transaction; at is its place among the statements.
+type txLoad struct {
+	stage log.StageID
+	at    int
+}
+
+type txLoads []txLoad
+
+func (ls txLoads) stages() []log.StageID {
+	var out []log.StageID
+	for _, l := range ls {
+		out = append(out, l.stage)
+	}
+	return out
+}
+
+// dropLoads gives up the large COPYs after the first n statements, which the
+// client rolls back. Their rows are gone then, so that these statements, and those
+// after them that may have seen the rows, cannot be replayed for comparison: they
+// are taken out of what COMMIT will send.
+func (s *Session) dropLoads(n int) {
+	tx := s.tx
+	for i, l := range tx.loads {
+		if l.at >= n {
+			s.unstage(tx.loads[i:].stages())
+			tx.statements = tx.statements[:l.at]
+			tx.loads = tx.loads[:i]
+			return
+		}
+	}
 }
 
 // unseenTooLarge is the error of a COPY beyond maxUnseenBytes.

@@ -30,6 +30,7 @@ type transaction struct {
 	unportable string
 	savepoints []sessionSavepoint
 	stages     []log.StageID // chunks of COPY in the log already
+	loads      txLoads       // large COPYs whose rows are staged
 	seqs       *txSequences
 }
 
@@ -38,6 +39,7 @@ type sessionSavepoint struct {
 	name     string
 	mark     sm.Mark
 	settings settings
+	at       int // in the transaction's statements
 }
 
 // begin starts a transaction.
@@ -102,7 +104,7 @@ func (s *Session) dropTransaction() {
 	s.endPortals()
 	tx.release()
 	s.tx = nil
-	s.unstage(tx.stages)
+	s.unstage(append(tx.stages, tx.loads.stages()...))
 }
 
 // rollback ends the transaction and takes its settings back.
@@ -147,7 +149,7 @@ func (s *Session) commit(ctx context.Context, w ResultWriter) error {
 		_ = s.useSettings(w, before)
 		return err
 	}
-	tx.stages = nil // the entry has consumed them
+	tx.stages, tx.loads = nil, nil // the entry has consumed them
 	s.dropTransaction()
 	if err := s.endLocal(w); err != nil {
 		return err
@@ -162,7 +164,7 @@ func (s *Session) savepoint(ctx context.Context, name string) error {
 		return err
 	}
 	tx := s.tx
-	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings})
+	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, len(tx.statements)})
 	tx.statements = append(tx.statements, log.Statement{Action: log.ActionSavepoint, Text: name})
 	return nil
 }
@@ -198,6 +200,7 @@ func (s *Session) rollbackTo(w ResultWriter, name string) error {
 	s.endPortals()
 	tx.txn.RollbackTo(sp.mark)
 	tx.failed = false
+	s.dropLoads(sp.at)
 	tx.statements = append(tx.statements, log.Statement{Action: log.ActionRollbackTo, Text: name})
 	return s.useSettings(w, sp.settings)
 }
