@@ -222,10 +222,10 @@ func readLoads(s *store) (*loadTable, error) {
 	return t, errors.Join(it.Error(), it.Close())
 }
 
-// When the store has work waiting beyond these, Backlogged says so: well before
-// it makes every writer wait.
+// When the store has work waiting beyond these, Backlogged says so: before it makes
+// every writer wait.
 const (
-	backlogMemTables = memTablesMax - 1
+	backlogMemTables = memTablesMax - 1 // by their size: small ones may wait for company
 	backlogSublevels = 6
 )
 
@@ -238,7 +238,7 @@ func (r *Replica) Backlogged() bool {
 	}
 	defer p.store.release()
 	m := p.store.db.Metrics()
-	return m.MemTable.Count >= backlogMemTables || m.Levels[0].Sublevels >= backlogSublevels
+	return m.MemTable.Size >= uint64(backlogMemTables*r.opt.MemTableBytes) || m.Levels[0].Sublevels >= backlogSublevels
 }
 
 // LoadInfo describes a large transaction that is not committed.
