@@ -57,13 +57,17 @@ func (t *Txn) Adopt(c *log.CopyData, tbl *catalog.Table) (int64, error) {
 		return 0, (&load{reason: reasonGivenUp}).failure()
 	case l.status != LoadOpen:
 		return 0, l.failure()
-	case slices.ContainsFunc(t.dooms, func(d doom) bool { return d.load == l.id }):
-		return 0, (&load{reason: reasonOvertaken}).failure()
 	case l.chunks != c.Chunks || l.table != tbl.ID:
 		return 0, sqlstate.New(sqlstate.InternalError, "the large transaction has %d chunks for table %d, %d for table %d were expected",
 			l.chunks, l.table, c.Chunks, tbl.ID)
-	case l.fresh == nil && tbl != t.app.cat.Table(l.table):
+	}
+	if fresh, ok := t.LoadTarget(tbl, t.app.cat); !ok || fresh != (l.fresh != nil) {
 		return 0, (&load{reason: reasonDDL}).failure()
+	}
+	for _, d := range t.dooms {
+		if d.load == l.id { // by an earlier statement of this very transaction
+			return 0, (&load{reason: d.reason, constraint: d.constraint}).failure()
+		}
 	}
 	n, err := t.loaded(l)
 	if err != nil {
