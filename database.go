@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/log/raftlog"
 	"github.com/tidemark-db/tidemark/pgwire"
@@ -32,7 +34,7 @@ type database struct {
 	logger  *slog.Logger
 
 	stop    context.CancelFunc
-	flusher sync.WaitGroup
+	running sync.WaitGroup
 }
 
 // openDatabase opens the tables, then the log over them, then the engine.
@@ -56,6 +58,7 @@ func openDatabase(n *Node) (*database, error) {
 	db := &database{replica: replica, shard: shard, logger: n.cfg.Logger}
 	db.engine = query.NewEngine(query.EngineConfig{
 		Database: databaseName,
+		Node:     nodeNumber(n.host.Identity().NodeID),
 		LogID:    databaseLog,
 		Replica:  replica,
 		Log:      shard,
@@ -64,9 +67,17 @@ func openDatabase(n *Node) (*database, error) {
 	})
 	life, stop := context.WithCancel(context.Background())
 	db.stop = stop
-	db.flusher.Go(func() { db.flush(life) })
+	db.running.Go(func() { db.flush(life) })
+	db.running.Go(func() {
+		if db.shard.Ready(life) == nil {
+			db.engine.Maintain(life)
+		}
+	})
 	return db, nil
 }
+
+// nodeNumber is a node's identity as a number.
+func nodeNumber(id string) uint64 { return xxhash.Sum64String(id) }
 
 // sessions lets the wire make sessions of the engine.
 func (db *database) sessions() pgwire.SessionFactory {
@@ -116,7 +127,7 @@ func (db *database) flush(ctx context.Context) {
 // quiesce ends what the database does on its own.
 func (db *database) quiesce() {
 	db.stop()
-	db.flusher.Wait()
+	db.running.Wait()
 }
 
 // close closes the tables. The log has been closed before.

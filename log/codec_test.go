@@ -57,6 +57,16 @@ func sampleEntries() map[string]*Entry {
 		"copy_staged": with(KindCommand, func(e *Entry) {
 			e.Statements = []Statement{{Text: "COPY t FROM STDIN", Copy: &CopyData{Stage: StageID{7: 9}, Chunks: 3}}}
 		}),
+		"copy_loaded": with(KindCommand, func(e *Entry) {
+			e.Statements = []Statement{{Text: "COPY t FROM STDIN", Copy: &CopyData{Stage: StageID{7: 9}, Chunks: 3, Loaded: true}}}
+		}),
+		"load": with(KindStage, func(e *Entry) {
+			e.Statements = []Statement{{Text: "COPY t FROM STDIN"}}
+			e.Stage = &Stage{ID: StageID{7: 9}, Rows: []byte("\x01x"), Load: &Load{
+				Table: 16384, Owner: Owner{Node: 1, Process: math.MaxUint64}, Fresh: true, Beside: []StageID{{1: 1}}, Line: 2,
+			}}
+		}),
+		"sweep":   with(KindUnstage, func(e *Entry) { e.Stage = &Stage{ID: StageID{7: 9}, Sweep: 1000} }),
 		"stage":   with(KindStage, func(e *Entry) { e.Stage = &Stage{ID: StageID{7: 9}, Chunk: 2, Rows: []byte("\x01x")} }),
 		"unstage": with(KindUnstage, func(e *Entry) { e.Stage = &Stage{ID: StageID{7: 9}} }),
 		"reserve": with(KindReserve, func(e *Entry) { e.Reserve = &Reserve{Sequence: 16390, Count: -32} }),

@@ -17,7 +17,7 @@ const (
 	KindCommand     Kind = 1 // single shot: statements executed at their place in the log
 	KindTransaction Kind = 2 // interactive: statements re-executed and compared with what the client saw
 	KindStage       Kind = 3 // a chunk of rows that a later entry's COPY statement consumes
-	KindUnstage     Kind = 4 // forget staged chunks of a client that gave up
+	KindUnstage     Kind = 4 // give up staged chunks, or remove what was given up
 	KindReserve     Kind = 5 // reserve a block of sequence values
 	KindFence       Kind = 6 // switch the semantics version
 	KindCheck       Kind = 7 // replicas compare checksums
@@ -181,6 +181,9 @@ type CopyData struct {
 	Rows   []byte  // inline: rows one after the other, each a uvarint length and types.AppendRow
 	Stage  StageID // staged, when Chunks > 0
 	Chunks int
+	// Loaded says that the chunks had a Load: their rows are in the table, and
+	// this statement makes them visible. It may be an INSERT then.
+	Loaded bool
 }
 
 // Stage is one chunk of staged rows.
@@ -188,6 +191,11 @@ type Stage struct {
 	ID    StageID
 	Chunk int // from 0
 	Rows  []byte
+	// Load is nil for rows that are only kept for a later entry.
+	Load *Load
+	// Sweep, in an entry of KindUnstage, removes up to so many rows of a large
+	// transaction that was given up; 0 gives it up.
+	Sweep int
 }
 
 // Reserve asks for a block of Count values of a sequence.

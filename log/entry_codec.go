@@ -13,8 +13,8 @@ const (
 	statementFields = 8
 	paramFields     = 2
 	drawnFields     = 2
-	copyFields      = 3
-	stageFields     = 3
+	copyFields      = 4
+	stageFields     = 5
 	reserveFields   = 2
 )
 
@@ -69,6 +69,8 @@ func (e *Entry) encode(w *writer) {
 		w.bytes(e.Stage.ID[:])
 		w.uint(uint64(e.Stage.Chunk))
 		w.bytes(e.Stage.Rows)
+		e.Stage.Load.encode(w)
+		w.uint(uint64(e.Stage.Sweep))
 	}
 	if e.Reserve == nil {
 		w.none()
@@ -108,6 +110,8 @@ func (e *Entry) decode(r *reader) {
 		r.fixed(e.Stage.ID[:])
 		e.Stage.Chunk = int(r.uint(maxChunks))
 		e.Stage.Rows = r.bytes()
+		e.Stage.Load = decodeLoad(r)
+		e.Stage.Sweep = int(r.uint(maxChunks))
 	}
 	if !r.isNone() {
 		e.Reserve = &Reserve{}
@@ -141,6 +145,7 @@ func (s *Statement) encode(w *writer) {
 	w.bytes(s.Copy.Rows)
 	w.bytes(s.Copy.Stage[:])
 	w.uint(uint64(s.Copy.Chunks))
+	w.uint(boolUint(s.Copy.Loaded))
 }
 
 func (s *Statement) decode(r *reader) {
@@ -163,6 +168,7 @@ func (s *Statement) decode(r *reader) {
 	s.Copy.Rows = r.bytes()
 	r.fixed(s.Copy.Stage[:])
 	s.Copy.Chunks = int(r.uint(maxChunks))
+	s.Copy.Loaded = r.uint(1) == 1
 }
 
 func encodeSettings(w *writer, settings []Setting) {

@@ -35,7 +35,8 @@ func (s *Session) copy(ctx context.Context, c *plan.Copy, w ResultWriter) error 
 }
 
 // copyFrom is COPY … FROM STDIN. The rows are read and checked here and go into
-// the log in stored form: inline, or in chunks that the entry refers to.
+// the log in stored form: inline, in chunks that the entry refers to, or as a
+// large transaction.
 func (s *Session) copyFrom(ctx context.Context, c *plan.Copy, w ResultWriter) (err error) {
 	if s.tx != nil {
 		if s.tx.readOnly {
@@ -60,15 +61,34 @@ func (s *Session) copyFrom(ctx context.Context, c *plan.Copy, w ResultWriter) (e
 	if err != nil {
 		return err
 	}
-	st := &stager{s: s, ctx: ctx}
+	if s.tx == nil && loadable(prog.Statement, false) {
+		return s.copyAutocommit(ctx, c, prog, rows, w)
+	}
+	st := &stager{s: s, ctx: ctx, table: prog.Statement.Insert.Table.Name}
 	defer func() {
 		if err != nil {
 			st.abandon()
 		}
 	}()
-	if s.tx != nil {
-		return s.copyAheadOf(ctx, c, prog, rows, st, w)
+	if s.tx == nil {
+		return s.copyInOnePiece(ctx, c, rows, st, w)
 	}
+	first := s.e.newBatch()
+	all, err := rows.fill(first)
+	if err != nil {
+		s.tx.failed = true
+		return err
+	}
+	if !all {
+		if done, err := s.copyAheadLarge(ctx, c, prog, first, rows, w); done || err != nil {
+			return err
+		}
+	}
+	return s.copyAheadOf(ctx, c, prog, rows.after(first), st, w)
+}
+
+// copyInOnePiece runs a COPY on its own whose rows have to be inserted by one entry.
+func (s *Session) copyInOnePiece(ctx context.Context, c *plan.Copy, rows *copyReader, st *stager, w ResultWriter) error {
 	for {
 		row, err := rows.next()
 		if err != nil {
@@ -153,8 +173,10 @@ func (s *Session) copyAheadOf(ctx context.Context, c *plan.Copy, prog *exec.Prog
 type stager struct {
 	s       *Session
 	ctx     context.Context
+	table   string
 	id      log.StageID
 	buf     []byte
+	bytes   int64 // in all
 	chunks  int
 	flights chan struct{} // a slot for each chunk on its way
 	failed  chan error
@@ -164,6 +186,9 @@ type stager struct {
 func (st *stager) add(row []byte) error {
 	st.buf = binary.AppendUvarint(st.buf, uint64(len(row)))
 	st.buf = append(st.buf, row...)
+	if st.bytes += int64(len(row)); st.bytes > maxUnseenBytes {
+		return unseenTooLarge(st.table)
+	}
 	if len(st.buf) >= copyChunkBytes {
 		return st.flush()
 	}
@@ -255,6 +280,7 @@ func (s *Session) unstage(ids []log.StageID) {
 
 // copyReader turns the client's data into rows in stored form.
 type copyReader struct {
+	before  *rowBatch // rows that were read already, or nil
 	decoder rowSource
 	values  []types.Datum
 	buf     []byte
@@ -263,6 +289,8 @@ type copyReader struct {
 // rowSource yields the values of the next row, or false at the end.
 type rowSource interface {
 	row(dst []types.Datum) (bool, error)
+	// at is the line that the row ends in, counted from 1.
+	at() int64
 }
 
 func newCopyReader(s *Session, c *plan.CopySpec, cols []plan.ResultColumn, in CopyReader) (*copyReader, error) {
@@ -286,6 +314,9 @@ func newCopyReader(s *Session, c *plan.CopySpec, cols []plan.ResultColumn, in Co
 // next returns the next row in stored form, valid until the following call, or
 // nil at the end.
 func (r *copyReader) next() ([]byte, error) {
+	if r.before != nil && r.before.n > 0 {
+		return r.before.pop(), nil
+	}
 	clear(r.values)
 	ok, err := r.decoder.row(r.values)
 	if !ok || err != nil {
@@ -293,6 +324,12 @@ func (r *copyReader) next() ([]byte, error) {
 	}
 	r.buf = types.AppendRow(r.buf[:0], r.values)
 	return r.buf, nil
+}
+
+// after puts rows that were read already in front of the others.
+func (r *copyReader) after(b *rowBatch) *copyReader {
+	r.before = b
+	return r
 }
 
 // byteSource joins the client's CopyData messages.

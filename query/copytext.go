@@ -69,6 +69,9 @@ func (r *textRows) fail(err error, column string, value []byte) error {
 	return &e
 }
 
+// at implements rowSource.
+func (r *textRows) at() int64 { return int64(r.line) }
+
 func (r *textRows) row(dst []types.Datum) (bool, error) {
 	if r.done {
 		return false, nil
@@ -264,6 +267,9 @@ func (r *binaryRows) header() error {
 	_, err = r.take(int(binary.BigEndian.Uint32(b[4:])))
 	return err
 }
+
+// at implements rowSource.
+func (r *binaryRows) at() int64 { return int64(r.n) }
 
 func (r *binaryRows) row(dst []types.Datum) (bool, error) {
 	if !r.begun {

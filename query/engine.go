@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"strings"
@@ -29,13 +30,18 @@ const (
 type EngineConfig struct {
 	// Database is the name sessions connect to.
 	Database string
-	LogID    log.ID
-	Replica  *sm.Replica
-	Log      log.Log
+	// Node names the node among those that have the log.
+	Node    uint64
+	LogID   log.ID
+	Replica *sm.Replica
+	Log     log.Log
 	// Executor is the one that Replica applies entries with; its plans are
 	// shared with the sessions.
 	Executor *exec.Executor
 	Logger   *slog.Logger
+	// ChunkRows is how many rows a chunk of a large transaction has at most; 0
+	// means as many as serve well. A simulation makes do with few.
+	ChunkRows int
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
 	// Seed draws the seeds of entries; nil means the machine's random numbers. A
@@ -49,6 +55,10 @@ type Engine struct {
 	started int64
 	scripts *lru.Cache[string, []plan.Command]
 	blocks  *sequenceBlocks
+	// owner is this process as large transactions name it; loading has room for
+	// the chunks that may be on their way.
+	owner   log.Owner
+	loading chan struct{}
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{}
@@ -61,6 +71,9 @@ func NewExecutor(database string) *exec.Executor {
 
 // NewEngine returns an engine over a replica and its log.
 func NewEngine(cfg EngineConfig) *Engine {
+	if cfg.ChunkRows == 0 {
+		cfg.ChunkRows = loadChunkRows
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -71,6 +84,9 @@ func NewEngine(cfg EngineConfig) *Engine {
 	e.started = e.now()
 	e.scripts, _ = lru.New[string, []plan.Command](scriptCacheSize)
 	e.blocks = newSequenceBlocks(e)
+	process := e.cfg.Seed()
+	e.owner = log.Owner{Node: cfg.Node, Process: binary.LittleEndian.Uint64(process[:])}
+	e.loading = make(chan struct{}, chunksInFlight)
 	return e
 }
 

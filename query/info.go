@@ -149,7 +149,7 @@ func (i sessionInfo) Formatter() *types.Format { return i.s.format }
 
 // Status implements syscat.Session.
 func (i sessionInfo) Status() syscat.Status {
-	st := syscat.Status{LogID: i.s.e.cfg.LogID, Position: i.s.e.cfg.Replica.Position()}
+	st := syscat.Status{LogID: i.s.e.cfg.LogID, Position: i.s.e.cfg.Replica.Position(), Loads: i.s.e.cfg.Replica.Loads()}
 	if err := i.s.e.cfg.Replica.Halted(); err != nil {
 		st.Halted = err.Error()
 	}

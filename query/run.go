@@ -62,6 +62,9 @@ func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter)
 	if readOnly, _ := s.settings.get("default_transaction_read_only"); readOnly == "on" {
 		return readOnlyError(prog.Statement)
 	}
+	if done, err := s.insertLarge(ctx, st, prog, w); done || err != nil {
+		return err
+	}
 	v.Close()
 	return s.single(ctx, []*statement{st}, w)
 }

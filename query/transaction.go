@@ -40,6 +40,7 @@ type transaction struct {
 	unportable string
 	savepoints []sessionSavepoint
 	stages     []log.StageID // chunks of COPY in the log already
+	loads      txLoads       // large COPYs whose rows are staged
 	seqs       *txSequences
 	keys       *exec.Constraints
 }
@@ -50,6 +51,7 @@ type sessionSavepoint struct {
 	mark     sm.Mark
 	settings settings
 	keys     exec.ConstraintsMark
+	at       int // in the transaction's statements
 }
 
 // begin starts a transaction.
@@ -128,7 +130,7 @@ func (s *Session) dropTransaction() {
 	s.endPortals()
 	tx.release()
 	s.tx = nil
-	s.unstage(tx.stages)
+	s.unstage(append(tx.stages, tx.loads.stages()...))
 }
 
 // rollback ends the transaction and takes its settings back.
@@ -171,7 +173,7 @@ func (s *Session) commit(ctx context.Context, w ResultWriter) error {
 		_ = s.useSettings(w, before)
 		return err
 	}
-	tx.stages = nil // the entry has consumed them
+	tx.stages, tx.loads = nil, nil // the entry has consumed them
 	s.dropTransaction()
 	if err := s.endLocal(w); err != nil {
 		return err
@@ -186,7 +188,7 @@ func (s *Session) savepoint(ctx context.Context, name string) error {
 		return err
 	}
 	tx := s.tx
-	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, tx.keys.Savepoint()})
+	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, tx.keys.Savepoint(), len(tx.statements)})
 	s.put(log.Statement{Action: log.ActionSavepoint, Text: name})
 	return nil
 }
@@ -223,6 +225,7 @@ func (s *Session) rollbackTo(w ResultWriter, name string) error {
 	tx.txn.RollbackTo(sp.mark)
 	tx.keys.RollbackTo(sp.keys)
 	tx.failed = false
+	s.dropLoads(sp.at)
 	s.put(log.Statement{Action: log.ActionRollbackTo, Text: name})
 	return s.useSettings(w, sp.settings)
 }

@@ -31,6 +31,9 @@ type applier struct {
 	staged  map[log.StageID]stagedChunks
 	// outcomes are those remembered by this call, by their keys.
 	outcomes map[string]*Outcome
+	loads    *loadTable
+	// full says that the batch takes no more entries.
+	full bool
 
 	catalogs []catalogVersion // published by this call
 	hash     hasher
@@ -128,10 +131,15 @@ func (r *Replica) applyBatch(entries []log.Committed) (done [][]byte, bad *poiso
 			return done, nil, fmt.Errorf("sm: entry %d has been applied already, at %d", c.Index, a.state.index)
 		}
 		answer, cause := a.apply(c)
+		if errors.Is(cause, errAlone) {
+			break
+		}
 		if cause != nil {
 			return done, &poison{index: c.Index, cause: cause}, nil
 		}
-		done = append(done, answer)
+		if done = append(done, answer); a.full {
+			break
+		}
 	}
 	if a.state.index == began {
 		return done, nil, nil
@@ -147,9 +155,9 @@ func (r *Replica) newApplier() *applier {
 	a := &applier{
 		r: r, state: r.state, cat: p.catalog, over: &overlay{}, batch: p.store.db.NewBatch(),
 		sums: map[catalog.StorageID]storageSum{}, seqs: map[catalog.ID]committedSequence{},
-		staged: map[log.StageID]stagedChunks{}, outcomes: map[string]*Outcome{},
+		staged: map[log.StageID]stagedChunks{}, outcomes: map[string]*Outcome{}, loads: p.loads,
 	}
-	a.base = base{store: p.store, points: &a.pool.points, scans: &a.pool.scans, asOf: keys.MaxVersion}
+	a.base = base{store: p.store, points: &a.pool.points, scans: &a.pool.scans, asOf: keys.MaxVersion, loads: p.loads}
 	return a
 }
 
@@ -161,6 +169,12 @@ func (a *applier) close() error {
 	}
 	return err
 }
+
+// errAlone says that an entry has to be the first and only one of its batch. So
+// are the chunks of loads: the versions that they write are always in the store
+// before anybody can meet them, and the overlay, where transactions of one batch
+// see each other's rows, knows only what is committed.
+var errAlone = errors.New("sm: the entry begins the next batch")
 
 // apply executes one entry. An error is a reason to halt: the entry's own
 // failure is part of the answer.
@@ -176,6 +190,12 @@ func (a *applier) apply(c *log.Committed) (answer []byte, err error) {
 	}
 	if e.Semantics > log.CurrentSemantics {
 		return nil, fmt.Errorf("entry has semantics %d, this program knows up to %d", e.Semantics, log.CurrentSemantics)
+	}
+	if e.Kind == log.KindStage && e.Stage != nil && e.Stage.Load != nil {
+		if a.state.index != a.r.state.index {
+			return nil, errAlone
+		}
+		a.full = true
 	}
 	res, err := a.execute(e, c.Data)
 	if err != nil {
@@ -197,6 +217,9 @@ func (a *applier) execute(e *log.Entry, data []byte) (*log.Result, error) {
 			return log.Result{}, nil
 		})
 	case log.KindStage:
+		if e.Stage != nil && e.Stage.Load != nil {
+			return a.loadChunk(e, data)
+		}
 		return a.stage(e.Stage)
 	case log.KindUnstage:
 		return a.unstage(e.Stage)
@@ -243,6 +266,7 @@ func (a *applier) begin(e *log.Entry) *Txn {
 		offset: a.state.offset, end: a.state.end, time: a.state.time, budget: e.Budget,
 	}
 	t.nextIDs = nextIDs{id: a.state.nextID, storage: a.state.nextStorage, row: a.state.nextRow}
+	a.base.own = nil
 	return t
 }
 
@@ -280,8 +304,15 @@ func (a *applier) unstage(s *log.Stage) (*log.Result, error) {
 	if s == nil {
 		return a.refuse(sqlstate.New(sqlstate.InternalError, "unstage entry names no chunks")), nil
 	}
-	a.staged[s.ID] = stagedChunks{gone: true, rows: map[int][]byte{}}
+	l := a.loads.staged(s.ID)
+	if s.Sweep > 0 {
+		return a.sweep(l, s.Sweep)
+	}
 	res := &log.Result{Offset: a.state.offset}
+	if l != nil {
+		return res, a.abortLoad(l, reasonGivenUp, "")
+	}
+	a.staged[s.ID] = stagedChunks{gone: true, rows: map[int][]byte{}}
 	// How many there are is not known: a range deletion costs the same for any
 	// number, and none outside the range of one COPY is touched.
 	lo := keys.AppendStaged(nil, s.ID, 0)
@@ -295,6 +326,12 @@ func (a *applier) consume(e *log.Entry) error {
 	for i := range e.Statements {
 		c := e.Statements[i].Copy
 		if c == nil || c.Chunks == 0 {
+			continue
+		}
+		if c.Loaded {
+			if err := a.abortLoad(a.loads.staged(c.Stage), reasonGivenUp, ""); err != nil {
+				return err
+			}
 			continue
 		}
 		a.staged[c.Stage] = stagedChunks{gone: true, rows: map[int][]byte{}}

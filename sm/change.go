@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm/catalog"
+	"github.com/tidemark-db/tidemark/sm/keys"
 )
 
 // Op is what a change did.
@@ -18,6 +19,31 @@ const (
 	OpDelete   Op = 3
 	OpTruncate Op = 4
 )
+
+// opLoad marks, in the change log, the place of a load's changes, which are in a
+// space of their own.
+const opLoad Op = 5
+
+// appendLoadMarker appends the record at the place of a load's changes:
+//
+//	op · uvarint load · uvarint bytes
+func appendLoadMarker(dst []byte, l *load) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(opLoad)), uint64(l.id))
+	return binary.AppendUvarint(dst, uint64(l.bytes))
+}
+
+// decodeLoadMarker reads what appendLoadMarker wrote; ok is false for a change.
+func decodeLoadMarker(b []byte) (id keys.LoadID, size log.Offset, ok bool, err error) {
+	if len(b) == 0 || b[0] != byte(opLoad) {
+		return 0, 0, false, nil
+	}
+	r := fieldReader{b: b[1:]}
+	id, size = keys.LoadID(r.uint()), log.Offset(r.uint())
+	if r.bad {
+		return 0, 0, false, fmt.Errorf("%w: place of a load %x", errCorrupt, b)
+	}
+	return id, size, true, nil
+}
 
 // Change is one change of one row, or the truncation of a table.
 type Change struct {

@@ -84,7 +84,41 @@ func (v *View) Changes(from log.Offset) *ChangeIter {
 func (v *View) changesIn(lo, hi log.Offset) *ChangeIter {
 	it := &ChangeIter{}
 	it.open(v, keys.AppendChange(nil, lo), keys.AppendChange(nil, max(lo, hi)))
+	if v.p.loads != nil && lo < hi {
+		it.enter(lo, hi)
+	}
 	return it
+}
+
+// enter opens the load whose changes lo is among, if there is one.
+func (it *ChangeIter) enter(lo, hi log.Offset) {
+	if it.err != nil {
+		return
+	}
+	defer it.it.SetBounds(it.lo, keys.AppendChange(nil, hi))
+	it.it.SetBounds(keys.SpaceStart(keys.Changes), keys.AppendChange(nil, hi))
+	if !it.it.SeekLT(it.lo) {
+		return
+	}
+	k, value, err := it.record()
+	if err == nil {
+		_, err = it.openLoad(k.Offset, value, lo)
+	}
+	it.err = err
+}
+
+// openLoad goes on to the changes of a load when value is the record at their
+// place, at; those before lo are left out.
+func (it *ChangeIter) openLoad(at log.Offset, value []byte, lo log.Offset) (bool, error) {
+	id, size, ok, err := decodeLoadMarker(value)
+	if !ok || err != nil || at+size <= lo {
+		return ok, err
+	}
+	first := max(lo, at) - at
+	it.inside, it.place = true, at
+	it.load = logIter{}
+	it.load.open(it.v, keys.AppendLoadChange(nil, id, first), keys.AppendLoadChange(nil, id, size))
+	return true, it.load.err
 }
 
 // after returns the offset after off, or off when there is none.
@@ -100,20 +134,55 @@ type ChangeIter struct {
 	logIter
 	change Change
 	header TxnHeader
+
+	// load walks the changes of a load, which begin at place, while inside.
+	load   logIter
+	inside bool
+	place  log.Offset
 }
 
 // Next moves to the next change.
 func (it *ChangeIter) Next() bool {
-	if !it.next() {
-		return false
+	for it.err == nil {
+		if it.inside && it.load.next() {
+			k, value, err := it.load.record()
+			if err == nil {
+				it.change.Offset = it.place + k.Offset
+				err = decodeChange(value, &it.change)
+			}
+			it.err = err
+			return err == nil
+		}
+		if it.inside {
+			it.inside = false
+			it.load.Close()
+			it.err = it.load.err
+			continue
+		}
+		if !it.next() {
+			return false
+		}
+		k, value, err := it.record()
+		if err == nil {
+			var loaded bool
+			if loaded, err = it.openLoad(k.Offset, value, 0); loaded && err == nil {
+				continue
+			}
+		}
+		if err == nil {
+			it.change.Offset = k.Offset
+			err = decodeChange(value, &it.change)
+		}
+		it.err = err
+		return err == nil
 	}
-	k, value, err := it.record()
-	if err == nil {
-		it.change.Offset = k.Offset
-		err = decodeChange(value, &it.change)
-	}
-	it.err = err
-	return err == nil
+	return false
+}
+
+// Close releases the iterators; it may be called twice.
+func (it *ChangeIter) Close() {
+	it.load.Close()
+	it.logIter.Close()
 }
 
 // Change returns the change that Next moved to. The Change is reused by Next,

@@ -22,6 +22,14 @@ func (a *applier) commitTxn(t *Txn, data []byte) (log.Offset, error) {
 		commit += log.Offset(len(c))
 	}
 	a.makeRoom(t, commit-start)
+	loaded := int64(0)
+	for _, ad := range t.loads {
+		commit += ad.load.bytes
+		loaded += ad.load.changes
+	}
+	if err := a.settleLoads(t, commit); err != nil {
+		return 0, err
+	}
 	if err := a.writeDescriptors(t, commit); err != nil {
 		return 0, err
 	}
@@ -44,7 +52,7 @@ func (a *applier) commitTxn(t *Txn, data []byte) (log.Offset, error) {
 	a.addDeltas(t, commit)
 	a.noteChanges(t, large, commit)
 	head := commandHead{
-		TxnHeader: TxnHeader{Start: start, Prev: a.state.offset, Time: a.state.time, Changes: int64(len(t.changes))},
+		TxnHeader: TxnHeader{Start: start, Prev: a.state.offset, Time: a.state.time, Changes: int64(len(t.changes)) + loaded},
 		rows:      t.rowsChanged,
 	}
 	if err := a.writeCommand(&head, commit, 0, t.entry, data); err != nil {
@@ -90,15 +98,26 @@ func (a *applier) writeVersion(key []byte, v *version, commit log.Offset) error 
 }
 
 func (a *applier) writeChanges(t *Txn, start log.Offset) error {
-	off := start
-	for _, c := range t.changes {
+	off, loads := start, t.loads
+	for i := 0; ; i++ {
+		for len(loads) > 0 && loads[0].at == i {
+			l := loads[0].load
+			a.buf = keys.AppendChange(a.buf[:0], off)
+			if err := a.batch.Set(a.buf, appendLoadMarker(nil, l), nil); err != nil {
+				return err
+			}
+			off, loads = off+l.bytes, loads[1:]
+		}
+		if i == len(t.changes) {
+			return nil
+		}
+		c := t.changes[i]
 		a.buf = keys.AppendChange(a.buf[:0], off)
 		if err := a.batch.Set(a.buf, c, nil); err != nil {
 			return err
 		}
 		off += log.Offset(len(c))
 	}
-	return nil
 }
 
 // recordFailure puts a failed command into the command log.
@@ -120,8 +139,11 @@ func (a *applier) writeCommand(h *commandHead, at log.Offset, seq uint32, e *log
 		bare.Statements = slices.Clone(e.Statements)
 		for i := range bare.Statements {
 			if c := bare.Statements[i].Copy; c != nil {
-				bare.Statements[i].Copy = &log.CopyData{Stage: c.Stage, Chunks: c.Chunks}
+				bare.Statements[i].Copy = &log.CopyData{Stage: c.Stage, Chunks: c.Chunks, Loaded: c.Loaded}
 			}
+		}
+		if e.Stage != nil {
+			bare.Stage = &log.Stage{ID: e.Stage.ID, Chunk: e.Stage.Chunk, Load: e.Stage.Load}
 		}
 		var err error
 		if data, err = bare.Append(nil); err != nil {
@@ -139,7 +161,7 @@ func hasInlineRows(e *log.Entry) bool {
 			return true
 		}
 	}
-	return false
+	return e.Stage != nil && len(e.Stage.Rows) > 0
 }
 
 // writeDescriptors writes the descriptors that a transaction changed, and
@@ -172,6 +194,9 @@ func (a *applier) writeDescriptors(t *Txn, commit log.Offset) error {
 			a.state.total.add(a.hash.of(prefix, value))
 		}
 		if err := a.batch.Set(keys.AppendVersion(prefix, commit), value, nil); err != nil {
+			return err
+		}
+		if err := a.doomLoads(id); err != nil {
 			return err
 		}
 		a.settleDescriptor(t, before, after, commit)
@@ -227,6 +252,7 @@ func (a *applier) addDeltas(t *Txn, commit log.Offset) {
 
 // noteChanges notes what others may ask for that a transaction has changed.
 func (a *applier) noteChanges(t *Txn, large bool, commit log.Offset) {
+	large = large || len(t.loads) > 0 // their keys are not known here
 	for i := range t.deltas {
 		if large {
 			a.r.recent.whole(t.deltas[i].table, commit)

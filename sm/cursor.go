@@ -15,6 +15,8 @@ type baseCursor struct {
 	it      pooledIter
 	own     bool // not from the pool
 	reverse bool
+	// met, when set, collects the open loads whose versions are passed over.
+	met *[]keys.LoadID
 
 	// What it stands on; valid until the next move.
 	valid   bool
@@ -83,6 +85,23 @@ func (c *baseCursor) next() error {
 	return c.settle()
 }
 
+// look reads the version v of prefix that the iterator stands on, when it is
+// visible.
+func (c *baseCursor) look(prefix []byte, v log.Offset) (seen bool, err error) {
+	if v > c.b.asOf && len(c.b.own) == 0 {
+		return false, nil
+	}
+	value, err := c.it.ValueAndErr()
+	if err != nil {
+		return false, err
+	}
+	at, seen, err := c.b.sees(prefix[0], v, value, c.met)
+	if seen {
+		c.version, c.value = at, value
+	}
+	return seen, err
+}
+
 // settle finds the newest visible version at or after where the iterator is.
 func (c *baseCursor) settle() error {
 	for walked := 0; !c.ended; walked++ {
@@ -92,12 +111,15 @@ func (c *baseCursor) settle() error {
 			return err
 		}
 		n := len(k) - keys.SuffixBytes
-		if v <= c.b.asOf {
-			c.prefix, c.version, c.valid = k[:n], v, true
-			c.value, err = c.it.ValueAndErr()
+		seen, err := c.look(k[:n], v)
+		if err != nil {
 			return err
 		}
-		if walked < versionsWalked {
+		if seen {
+			c.prefix, c.valid = k[:n], true
+			return nil
+		}
+		if walked < versionsWalked || v <= c.b.ceiling() {
 			c.ended = !c.it.Next()
 			continue
 		}
@@ -133,12 +155,12 @@ func (c *baseCursor) settleBack() error {
 			if err != nil {
 				return err
 			}
-			if v <= c.b.asOf {
-				value, err := c.it.ValueAndErr()
-				if err != nil {
-					return err
-				}
-				c.valid, c.version, c.keep = true, v, append(c.keep[:0], value...)
+			seen, err := c.look(k[:n], v)
+			if err != nil {
+				return err
+			}
+			if seen {
+				c.valid, c.keep = true, append(c.keep[:0], c.value...)
 			}
 			c.ended = !c.it.Prev()
 		}
@@ -150,19 +172,23 @@ func (c *baseCursor) settleBack() error {
 // seekVisible finds the visible version of the key c.saved by a seek, and steps
 // before the key.
 func (c *baseCursor) seekVisible() error {
-	c.seek = keys.AppendVersion(append(c.seek[:0], c.saved...), c.b.asOf)
-	if c.it.SeekGE(c.seek) {
+	c.seek = keys.AppendVersion(append(c.seek[:0], c.saved...), c.b.ceiling())
+	for ok := c.it.SeekGE(c.seek); ok; ok = c.it.Next() {
 		k := c.it.Key()
-		if bytes.Equal(k[:keys.Split(k)], c.saved) {
-			v, err := keys.Version(k)
-			if err != nil {
-				return err
-			}
-			value, err := c.it.ValueAndErr()
-			if err != nil {
-				return err
-			}
-			c.valid, c.version, c.keep = true, v, append(c.keep[:0], value...)
+		if !bytes.Equal(k[:keys.Split(k)], c.saved) {
+			break
+		}
+		v, err := keys.Version(k)
+		if err != nil {
+			return err
+		}
+		seen, err := c.look(c.saved, v)
+		if err != nil {
+			return err
+		}
+		if seen {
+			c.valid, c.keep = true, append(c.keep[:0], c.value...)
+			break
 		}
 	}
 	if err := c.it.Error(); err != nil {

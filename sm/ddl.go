@@ -71,7 +71,7 @@ func (t *Txn) Rekey(old, new *catalog.Table) error {
 		if err != nil {
 			return err
 		}
-		s, err := t.slot(prefix, pk == nil)
+		s, err := t.slot(prefix, pk)
 		if err != nil {
 			return err
 		}

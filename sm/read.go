@@ -114,13 +114,15 @@ func (g *gap) holds(prefix []byte) bool {
 	return g.known && bytes.Compare(g.lo, prefix) <= 0 && (g.hi == nil || bytes.Compare(prefix, g.hi) < 0)
 }
 
-// seekNew is base.seek for a key that is probably not there.
+// seekNew is base.seek for a key that is probably not there. It leaves in t.met
+// the open loads that have it.
 func (t *Txn) seekNew(prefix []byte) (value []byte, v log.Offset, err error) {
+	t.met = t.met[:0]
 	g := t.gapOf(prefix)
 	if g.holds(prefix) {
 		return nil, 0, nil
 	}
-	if value, v, err = t.base.seek(prefix); value != nil || err != nil {
+	if value, v, err = t.base.seekMeeting(prefix, &t.met); value != nil || err != nil {
 		g.misses = 0
 		return value, v, err
 	}

@@ -56,6 +56,7 @@ type published struct {
 	store      *store
 	generation uint64
 	nextIDs    nextIDs
+	loads      *loadTable // nil when there never were any
 }
 
 // nextIDs are the numbers that a transaction hands out.
@@ -107,6 +108,10 @@ func (r *Replica) load(s *store) error {
 	if err != nil {
 		return err
 	}
+	loads, err := readLoads(s)
+	if err != nil {
+		return err
+	}
 	sums, err := readSums(s)
 	if err != nil {
 		return err
@@ -125,7 +130,7 @@ func (r *Replica) load(s *store) error {
 	r.recent.reset(st.offset)
 	r.catalogs.reset(cat, versions)
 	r.published.Store(&published{
-		position: st.position(), catalog: cat, store: s,
+		position: st.position(), catalog: cat, store: s, loads: loads,
 		nextIDs: nextIDs{id: st.nextID, storage: st.nextStorage, row: st.nextRow},
 	})
 	r.waiters.reached(st.offset)
@@ -149,6 +154,7 @@ func (r *Replica) publish(a *applier) error {
 	err := errors.Join(old.store.points.advance(), old.store.scans.advance())
 	r.published.Store(&published{
 		position: a.state.position(), catalog: a.cat, store: old.store, generation: old.store.scans.generation.Load(),
+		loads:   a.loads,
 		nextIDs: nextIDs{id: a.state.nextID, storage: a.state.nextStorage, row: a.state.nextRow},
 	})
 	r.waiters.reached(a.state.offset)

@@ -25,6 +25,10 @@ type ScanOptions struct {
 	Reverse bool
 	// Want lists the 0-based column positions to decode, nil all.
 	Want []int
+	// Doom gives up the large transactions of others that have staged rows in the
+	// spans, when this transaction commits: it relies on there being no more rows
+	// than it sees.
+	Doom bool
 }
 
 // Iter iterates over rows.
@@ -43,6 +47,7 @@ type Iter struct {
 	// consumed says that row refers to what baseCur stands on, so that it must
 	// move on before anything else happens.
 	consumed bool
+	met      []keys.LoadID // with Doom, the open loads passed over
 	err      error
 	closed   bool
 }
@@ -64,6 +69,9 @@ func (t *Txn) Scan(o ScanOptions) *Iter {
 	it.row.Values = sized(nil, len(o.Table.Columns))
 	it.overCur = overlayCursor{o: t.over, clock: t.over.clock, reverse: o.Reverse}
 	it.baseCur = baseCursor{b: t.base, reverse: o.Reverse}
+	if o.Doom {
+		it.baseCur.met = &it.met
+	}
 	it.err = it.baseCur.open()
 	return it
 }
@@ -94,6 +102,9 @@ func (it *Iter) Close() {
 		return
 	}
 	it.closed = true
+	for _, id := range it.met {
+		it.t.doom(doom{load: id, reason: reasonRelied})
+	}
 	if err := it.baseCur.close(); err != nil && it.err == nil {
 		it.err = err
 	}

@@ -90,6 +90,7 @@ func (m model) run(f []string) bool {
 			return false
 		}
 		m[t][id] = toyValue{f[3], n}
+		m.hit(t, id, n)
 	case "update":
 		scan(2, &id)
 		scan(3, &to)
@@ -102,6 +103,7 @@ func (m model) run(f []string) bool {
 		}
 		delete(m[t], id)
 		m[t][to] = toyValue{f[4], n}
+		m.hit(t, to, n)
 	case "delete":
 		scan(2, &id)
 		delete(m[t], id)
@@ -114,8 +116,12 @@ func (m model) run(f []string) bool {
 		}
 	case "truncate":
 		m[t] = map[int64]toyValue{}
+		m.hit(t, hitDDL, hitDDL)
 	case "drop":
 		delete(m, t)
+		m.hit(t, hitDDL, hitDDL)
+	case "rekey", "reindex":
+		m.hit(t, hitDDL, hitDDL)
 	}
 	return true
 }
@@ -176,20 +182,31 @@ func record(t *testing.T, rnd *rand.Rand, n int) *history {
 	r := one(t)
 	m := model{}
 	index := log.Index(0)
+	loads := &loadModel{rnd: rnd, r: r, seen: map[string]int{}}
 	for range n {
 		index += log.Index(1 + rnd.IntN(2))
 		lines := script(rnd)
-		c := log.Committed{Index: index, Data: entry(t, lines...)}
+		data, step := loads.step(t, m)
+		if data == nil {
+			data = entry(t, lines...)
+		}
+		c := log.Committed{Index: index, Data: data}
 		out, err := r.Apply([]log.Committed{c})
 		require.NoError(t, err)
 		require.NoError(t, r.Halted())
 		h.entries, h.answers = append(h.entries, c), append(h.answers, out[0])
 		res, err := log.DecodeResult(out[0])
 		require.NoError(t, err)
-		next, ok := predict(m.clone(), lines)
+		var next model
+		ok, commits := false, true
+		if step != nil {
+			next, ok, commits = step()
+		} else {
+			next, ok = predict(m.clone(), lines)
+		}
 		require.Equal(t, ok, res.Err == nil, "%q: %v", lines, res.Err)
-		if ok {
-			m = next
+		if ok && commits {
+			m = loads.settle(next)
 			h.offsets = append(h.offsets, res.Offset)
 			h.models[res.Offset] = m.clone()
 		}
@@ -199,6 +216,7 @@ func record(t *testing.T, rnd *rand.Rand, n int) *history {
 		require.Equal(t, m.dump(name), latest(t, r, name))
 	}
 	sound(t, r)
+	loads.clear(t, r)
 	return h
 }
 

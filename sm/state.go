@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm/catalog"
+	"github.com/tidemark-db/tidemark/sm/keys"
 )
 
 // state is what a replica keeps beside its tables. It is written in the batch
@@ -25,6 +26,7 @@ type state struct {
 	nextID      catalog.ID
 	nextStorage catalog.StorageID
 	nextRow     uint64
+	nextLoad    keys.LoadID
 
 	// total is the checksum of everything: rows, descriptors, sequences.
 	total sum
@@ -36,6 +38,7 @@ const (
 	firstEpoch   = 1
 	firstRowID   = 1
 	firstStorage = 1
+	firstLoad    = 1
 	// genesis is the end before the first transaction, so that it starts at
 	// log.FirstOffset.
 	genesis = log.FirstOffset - 1
@@ -45,6 +48,7 @@ func newState() state {
 	return state{
 		end: genesis, epoch: firstEpoch, semantics: 1,
 		nextID: catalog.FirstUserID, nextStorage: firstStorage, nextRow: firstRowID,
+		nextLoad: firstLoad,
 	}
 }
 
@@ -53,6 +57,7 @@ func (s *state) fields() []uint64 {
 		uint64(s.index), uint64(s.offset), uint64(s.end), uint64(s.time), uint64(s.failures),
 		uint64(s.catalog), uint64(s.epoch), uint64(s.semantics), uint64(s.floor),
 		uint64(s.nextID), uint64(s.nextStorage), s.nextRow, s.total.hi, s.total.lo,
+		uint64(s.nextLoad),
 	}
 }
 
@@ -83,6 +88,7 @@ func decodeState(b []byte) (state, error) {
 		index: log.Index(f[0]), offset: log.Offset(f[1]), end: log.Offset(f[2]), time: int64(f[3]), failures: uint32(f[4]),
 		catalog: log.Offset(f[5]), epoch: log.Epoch(f[6]), semantics: log.Semantics(f[7]), floor: log.Offset(f[8]),
 		nextID: catalog.ID(f[9]), nextStorage: catalog.StorageID(f[10]), nextRow: f[11], total: sum{hi: f[12], lo: f[13]},
+		nextLoad: keys.LoadID(f[14]),
 	}, nil
 }
 

@@ -34,6 +34,11 @@ const (
 func (x *toy) Execute(t *sm.Txn, e *log.Entry) (log.Result, error) {
 	var res log.Result
 	var marks []sm.Mark
+	if e.Kind == log.KindStage {
+		tag, err := x.copy(t, e.Statements[0].Text, t.StagedRows(&log.CopyData{Rows: e.Stage.Rows}))
+		res.Statements = append(res.Statements, log.Outcome{Tag: tag})
+		return res, err
+	}
 	for i := range e.Statements {
 		s := &e.Statements[i]
 		switch s.Action {
@@ -123,21 +128,48 @@ func (x *toy) statement(t *sm.Txn, s *log.Statement) (string, error) {
 	case "reindex":
 		return "REINDEX", reindex(t, tbl)
 	case "copy":
-		n := 0
-		row := make([]types.Datum, 3)
-		it := t.StagedRows(s.Copy)
-		for it.Next() {
-			if err := types.DecodeRowStable(it.Row(), nil, row); err != nil {
-				return "", err
-			}
-			if err := t.Insert(tbl, row); err != nil {
-				return "", err
-			}
-			n++
+		if s.Copy.Loaded {
+			n, err := t.Adopt(s.Copy, tbl)
+			return fmt.Sprint("COPY ", n), err
 		}
-		return fmt.Sprint("COPY ", n), it.Err()
+		return x.copy(t, s.Text, t.StagedRows(s.Copy))
+	case "none": // relies on there being no row of a name
+		lo := keys.AppendIndex(nil, &tbl.Indexes[1], []types.Datum{types.String(f[2])})
+		it := t.Scan(sm.ScanOptions{Table: tbl, Index: &tbl.Indexes[1], Doom: true,
+			Spans: []sm.Span{{Lo: lo, Hi: keys.PrefixEnd(lo)}}})
+		defer it.Close()
+		if it.Next() {
+			return "", sqlstate.New(sqlstate.ForeignKeyViolation, "there is a row")
+		}
+		return "NONE", it.Err()
 	}
 	return "", fmt.Errorf("unknown statement %q", s.Text)
+}
+
+// copy inserts staged rows; "copy t seq" draws from the table's sequence too.
+func (x *toy) copy(t *sm.Txn, text string, it *sm.StagedIter) (string, error) {
+	f := strings.Fields(text)
+	name := func(s string) catalog.ID {
+		return t.Catalog().Relation(catalog.Name{Schema: catalog.PublicID, Name: s})
+	}
+	tbl := t.Catalog().Table(name(f[1]))
+	if len(f) > 2 {
+		if _, err := t.SequenceNext(t.Catalog().Sequence(name(f[1]+"_seq")), 1); err != nil {
+			return "", err
+		}
+	}
+	n := 0
+	row := make([]types.Datum, 3)
+	for it.Next() {
+		if err := types.DecodeRowStable(it.Row(), nil, row); err != nil {
+			return "", err
+		}
+		if err := t.Insert(tbl, row); err != nil {
+			return "", err
+		}
+		n++
+	}
+	return fmt.Sprint("COPY ", n), it.Err()
 }
 
 func toyRow(id int64, name string, n int64) []types.Datum {

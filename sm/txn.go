@@ -34,8 +34,13 @@ type Txn struct {
 	nextIDs nextIDs
 
 	changes [][]byte // encoded change records
-	deltas  []storageDelta
-	seqs    map[catalog.ID]sequenceState
+	// loads are the large transactions that this one commits, each with its place
+	// among the changes.
+	loads  []adopted
+	met    []keys.LoadID // by the last lookup
+	dooms  []doom
+	deltas []storageDelta
+	seqs   map[catalog.ID]sequenceState
 
 	rowsChanged  int64
 	bytesWritten int64
@@ -73,6 +78,10 @@ type base struct {
 	scans      *iterPool
 	generation uint64
 	asOf       log.Offset
+	// loads are the large transactions whose rows may be among the others; own
+	// are those whose rows this reader takes for its own.
+	loads *loadTable
+	own   []keys.LoadID
 	// filters skip blocks that are too new; only readers of an old offset have
 	// one.
 	filters []pebble.BlockPropertyFilter
@@ -83,20 +92,30 @@ type base struct {
 // seek returns the newest version of prefix that is visible, nil when there is
 // none. The value is valid until the next seek.
 func (b *base) seek(prefix []byte) (value []byte, v log.Offset, err error) {
+	return b.seekMeeting(prefix, nil)
+}
+
+// seekMeeting is seek that adds the open loads it passes over to met.
+func (b *base) seekMeeting(prefix []byte, met *[]keys.LoadID) (value []byte, v log.Offset, err error) {
 	if b.point.Iterator == nil {
 		if b.point, err = b.points.get(b.store.db, b.generation); err != nil {
 			return nil, 0, err
 		}
 	}
-	b.seekBuf = keys.AppendVersion(append(b.seekBuf[:0], prefix...), b.asOf)
-	if !b.point.SeekPrefixGE(b.seekBuf) {
-		return nil, 0, b.point.Error()
+	b.seekBuf = keys.AppendVersion(append(b.seekBuf[:0], prefix...), b.ceiling())
+	for ok := b.point.SeekPrefixGE(b.seekBuf); ok; ok = b.point.Next() {
+		if v, err = keys.Version(b.point.Key()); err != nil {
+			return nil, 0, err
+		}
+		if value, err = b.point.ValueAndErr(); err != nil {
+			return nil, 0, err
+		}
+		at, ok, err := b.sees(prefix[0], v, value, met)
+		if ok || err != nil {
+			return value, at, err
+		}
 	}
-	if v, err = keys.Version(b.point.Key()); err != nil {
-		return nil, 0, err
-	}
-	value, err = b.point.ValueAndErr()
-	return value, v, err
+	return nil, 0, b.point.Error()
 }
 
 // unversioned returns the value of a key that has no version, nil when it is
@@ -221,15 +240,19 @@ func (t *Txn) Close() {
 
 // Mark is a savepoint. It is a small value.
 type Mark struct {
-	undo, changes int
-	cat           *catalog.Catalog
-	deltas        []storageDelta
+	undo, changes     int
+	cat               *catalog.Catalog
+	deltas            []storageDelta
+	loads, own, dooms int
 }
 
 // Savepoint returns a mark to which RollbackTo can return. It is cheap enough
 // to take around every statement.
 func (t *Txn) Savepoint() Mark {
-	return Mark{undo: len(t.over.undo), changes: len(t.changes), cat: t.cat, deltas: slices.Clone(t.deltas)}
+	return Mark{
+		undo: len(t.over.undo), changes: len(t.changes), cat: t.cat, deltas: slices.Clone(t.deltas),
+		loads: len(t.loads), own: len(t.base.own), dooms: len(t.dooms),
+	}
 }
 
 // RollbackTo undoes everything since m, descriptors included. Marks taken after
@@ -240,6 +263,7 @@ func (t *Txn) RollbackTo(m Mark) {
 	t.changes = t.changes[:m.changes]
 	t.cat = m.cat
 	t.deltas = append(t.deltas[:0], m.deltas...)
+	t.loads, t.base.own, t.dooms = t.loads[:m.loads], t.base.own[:m.own], t.dooms[:m.dooms]
 }
 
 // SetBudget bounds what a speculative transaction may change, as its entry will be

@@ -12,9 +12,10 @@ import (
 // that is not known here is an error: guessing could make replicas differ.
 const (
 	flagDeleted = 1 << 0
-	// flagProvisional marks a version of a large transaction that a later entry
-	// commits or abandons; the transaction's number follows the flags. The
-	// format has room for it, nothing writes it yet.
+	// flagProvisional marks a version that a load wrote, which a later entry
+	// commits or abandons. The load's number follows the flags, then what an
+	// ordinary version has after them, but for the offset of its creation: that is
+	// the one at which the load was committed.
 	flagProvisional = 1 << 1
 	// flagKeyTail, in index entries: the primary key is the end of the entry's
 	// own key, and the value has its length instead.
@@ -38,7 +39,7 @@ func appendRowHead(dst []byte, deleted bool, created log.Offset) []byte {
 	return binary.AppendUvarint(append(dst, 0), uint64(created))
 }
 
-// decodeRowValue takes the value of the row version at v apart.
+// decodeRowValue takes the value of a row version apart that was committed at v.
 func decodeRowValue(b []byte, v log.Offset) (rowHead, error) {
 	if len(b) > 1 && b[0] == 0 {
 		created, n := binary.Uvarint(b[1:])
@@ -53,18 +54,15 @@ func decodeRowValue(b []byte, v log.Offset) (rowHead, error) {
 	if len(b) == 1 && b[0] == flagDeleted {
 		return rowHead{deleted: true}, nil
 	}
+	if len(b) > 1 && b[0] == flagProvisional {
+		_, row, err := loadOf(b)
+		return rowHead{created: v, row: row}, err
+	}
 	return rowHead{}, flagsError(b)
 }
 
 // flagsError says what is wrong with flags that could not be used.
 func flagsError(b []byte) error {
-	if len(b) > 0 && b[0]&flagProvisional != 0 {
-		id, n := binary.Uvarint(b[1:])
-		if n <= 0 {
-			return errCorrupt
-		}
-		return fmt.Errorf("sm: version is provisional, of transaction %d: not supported", id)
-	}
 	return fmt.Errorf("%w: flags of %x", errCorrupt, b[:min(len(b), 8)])
 }
 
@@ -82,13 +80,20 @@ func entryPrimaryKey(prefix, value []byte) (pk []byte, ok bool, err error) {
 	if len(value) == 0 {
 		return nil, false, errCorrupt
 	}
-	switch value[0] {
+	flags, rest := value[0], value[1:]
+	if flags&flagProvisional != 0 {
+		if _, rest, err = loadOf(value); err != nil {
+			return nil, false, err
+		}
+		flags &^= flagProvisional
+	}
+	switch flags {
 	case 0:
-		return value[1:], true, nil
+		return rest, true, nil
 	case flagDeleted:
 		return nil, false, nil
 	case flagKeyTail:
-		n, w := binary.Uvarint(value[1:])
+		n, w := binary.Uvarint(rest)
 		body := prefix[:len(prefix)-1]
 		if w <= 0 || n > uint64(len(body)) {
 			return nil, false, errCorrupt

@@ -56,7 +56,9 @@ func (v *View) Begin() *Txn {
 		r: v.r, base: &b, over: &overlay{}, cat: v.catalog,
 		offset: v.offset, end: v.p.position.End, time: v.time,
 	}
-	t.nextIDs = v.p.nextIDs
+	// Storage and row numbers that are never committed must not be those that
+	// chunks of large transactions take meanwhile.
+	t.nextIDs = nextIDs{id: v.p.nextIDs.id, storage: speculativeStorage, row: speculativeRow}
 	return t
 }
 
@@ -66,15 +68,25 @@ func (v *View) Begin() *Txn {
 func (t *Txn) Rebase(v *View) error {
 	err := t.base.close()
 	b := v.base()
+	if b.own = t.base.own; len(b.own) > 0 {
+		b.filters = nil // they would hide what is newer than v
+	}
 	t.base, t.gaps = &b, nil
 	t.offset, t.end, t.time = v.offset, v.p.position.End, v.time
 	return err
 }
 
+// The numbers that a speculative transaction hands out begin here. They sort
+// after all that apply ever hands out.
+const (
+	speculativeStorage catalog.StorageID = 1 << 31
+	speculativeRow     uint64            = 1 << 63
+)
+
 // base returns the store as v sees it.
 func (v *View) base() base {
 	s := v.p.store
-	b := base{store: s, points: &s.points, scans: &s.scans, generation: v.p.generation, asOf: v.offset}
+	b := base{store: s, points: &s.points, scans: &s.scans, generation: v.p.generation, asOf: v.offset, loads: v.p.loads}
 	if v.old {
 		b.filters = make([]pebble.BlockPropertyFilter, 1, 2) // Pebble wants room for one of its own
 		b.filters[0] = keys.VersionsUpTo(v.offset)

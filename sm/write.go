@@ -23,7 +23,7 @@ func (t *Txn) Insert(tbl *catalog.Table, row []types.Datum) error {
 		return err
 	}
 	key := rowKey(prefix)
-	s, err := t.slot(prefix, pk == nil)
+	s, err := t.slot(prefix, pk)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (t *Txn) Update(tbl *catalog.Table, old *Row, row []types.Datum) error {
 			return err
 		}
 		if moved = !bytes.Equal(prefix, oldPrefix); moved {
-			if target, err = t.slot(prefix, false); err != nil {
+			if target, err = t.slot(prefix, pk); err != nil {
 				return err
 			}
 			if target.taken {
@@ -208,16 +208,17 @@ type slot struct {
 	fresh bool // neither overlay nor store has a live version
 }
 
-// slot looks whether a row may be put at prefix. unused says that the key has
-// never been used, so that the store need not be asked.
-func (t *Txn) slot(prefix []byte, unused bool) (slot, error) {
-	if unused {
+// slot looks whether a row may be put at prefix, a key of pk. Without a primary
+// key it has never been used, so that the store need not be asked.
+func (t *Txn) slot(prefix []byte, pk *catalog.Index) (slot, error) {
+	if pk == nil {
 		return slot{fresh: true}, nil
 	}
 	if it := t.over.find(prefix); it != nil {
 		return slot{item: it, taken: !it.cur.deleted}, nil
 	}
 	value, v, err := t.seekNew(prefix)
+	t.overtake(pk)
 	if err != nil || value == nil {
 		return slot{fresh: true}, err
 	}
@@ -265,7 +266,9 @@ func (t *Txn) checkUnique(tbl *catalog.Table, plans []entryPlan, row []types.Dat
 			p.fresh = p.item == nil
 			continue
 		}
+		t.met = t.met[:0]
 		pk, ok, fresh, err := t.findEntry(p.prefix)
+		t.overtake(p.index)
 		if err != nil {
 			return err
 		}

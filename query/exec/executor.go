@@ -69,9 +69,12 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 		return log.Result{}, err
 	}
 	r := x.newRun(txn, e, m)
-	if e.Kind == log.KindTransaction {
+	switch e.Kind {
+	case log.KindTransaction:
 		_, err = r.replay()
-	} else {
+	case log.KindStage:
+		err = r.chunk()
+	default:
 		err = r.command()
 	}
 	if err == nil {
@@ -157,12 +160,12 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 	rt := &Runtime{Txn: r.txn, Expr: ctx, Constraints: r.keys,
 		Planner: &Planner{r.x.Plans, r.meaning, r.x.Database}, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
 		Virtual: &syscat.Context{Catalog: r.txn.Catalog(), Txn: r.txn, Session: r.session, SearchPath: r.meaning.SearchPath}}
-	if st.Copy != nil {
+	q, err := r.x.Plans.Query(st.Text)
+	if err != nil && (st.Copy != nil || r.entry.Kind == log.KindStage) {
 		prog, err := CopyProgram(st.Text, plan.Env{Catalog: r.txn.Catalog(), Database: r.x.Database,
 			SearchPath: r.meaning.SearchPath, Ctx: ctx, Write: true})
 		return prog, rt, err
 	}
-	q, err := r.x.Plans.Query(st.Text)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -184,6 +187,9 @@ func (r *entryRun) run(prog *Program, rt *Runtime, st *log.Statement, sink Sink)
 	return guard(func() (int64, error) {
 		if st.Copy == nil {
 			return prog.Run(rt, sink)
+		}
+		if st.Copy.Loaded {
+			return r.adopt(prog, rt, st)
 		}
 		it := r.txn.StagedRows(st.Copy)
 		return prog.CopyIn(rt, func() ([]byte, error) {

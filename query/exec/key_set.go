@@ -61,7 +61,7 @@ func (r *reference) setKey(key []types.Datum) []byte {
 // read reads the keys of all rows of the child that have one.
 func (s *keySet) read(rt *Runtime, r *reference) error {
 	s.keys = map[string]struct{}{}
-	it := rt.Txn.Scan(sm.ScanOptions{Table: r.child})
+	it := rt.Txn.Scan(sm.ScanOptions{Table: r.child, Doom: true})
 	defer it.Close()
 	for it.Next() {
 		if err := rt.tick(); err != nil {

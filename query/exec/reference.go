@@ -176,7 +176,7 @@ func sameDatum(t *types.Type, a, b types.Datum) bool {
 // the parent's types, until f returns false. The rows are those of the moment
 // it is called at, with all their columns; NULLs match NULLs.
 func (r *reference) children(rt *Runtime, key []types.Datum, f func(*sm.Row) (bool, error)) error {
-	opt := sm.ScanOptions{Table: r.child}
+	opt := sm.ScanOptions{Table: r.child, Doom: true}
 	if r.probe != nil {
 		var prefix []byte
 		for i, at := range r.leading {

@@ -80,6 +80,7 @@ func (b *binder) insert(n *ast.InsertStmt) (*Statement, error) {
 	if err := b.insertSource(ins, n, cols, s); err != nil {
 		return nil, err
 	}
+	ins.Draws = b.writer != ""
 	if err := b.insertDefaults(ins); err != nil {
 		return nil, err
 	}

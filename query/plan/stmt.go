@@ -100,6 +100,8 @@ type Insert struct {
 	Conflict  *Conflict
 	Row       []ColID // the new row, for Checks, Returning
 	Returning *Returning
+	// Draws: the query of Source draws from sequences.
+	Draws bool
 }
 
 // TableCheck is a CHECK constraint bound to the columns of the new row.

@@ -32,12 +32,14 @@ type Activity struct {
 
 // Status is the row of tidemark.status. Position is the replica's, LogID the
 // number of the log; Halted says why the log is halted on this node and is empty
-// when it is not; Token is the session's last.
+// when it is not; Token is the session's last; Loads are the large transactions
+// that are not committed.
 type Status struct {
 	LogID    log.ID
 	Position sm.Position
 	Halted   string
 	Token    string
+	Loads    []sm.LoadInfo
 }
 
 const (

@@ -15,6 +15,7 @@ const (
 	logID     catalog.ID = 15900
 	changesID catalog.ID = 15901
 	statusID  catalog.ID = 15902
+	loadsID   catalog.ID = 15903
 )
 
 // defineTidemark registers the relations of schema tidemark.
@@ -35,6 +36,7 @@ func defineTidemark() {
 	own(logID, "log", logColumns, logRows)
 	own(changesID, "changes", changeColumns, changeRows)
 	own(statusID, "status", statusColumns, statusRows)
+	own(loadsID, "loads", loadColumns, loadRows)
 }
 
 // offsetRange is a Range of log offsets: those greater than after, up to last.

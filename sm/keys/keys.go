@@ -25,7 +25,15 @@ const (
 	Sums        Space = 0x09
 	Outcomes    Space = 0x10
 	Expiries    Space = 0x11
+	// Loads has a record for each large transaction, LoadChanges the changes that
+	// it stages: they stay there when it is committed.
+	Loads       Space = 0x0a
+	LoadChanges Space = 0x0b
 )
+
+// LoadID numbers the large transactions of a log, in the order of their first
+// chunks. It is stored with each row version that one of them wrote.
+type LoadID uint64
 
 const (
 	sentinel = 0x00
@@ -88,6 +96,18 @@ func AppendExpiry(dst []byte, at int64, outcome []byte) []byte {
 	return append(append(binary.BigEndian.AppendUint64(append(dst, byte(Expiries)), uint64(at)), outcome...), sentinel)
 }
 
+// AppendLoad appends the key of a large transaction's record.
+func AppendLoad(dst []byte, n LoadID) []byte {
+	return append(binary.BigEndian.AppendUint64(append(dst, byte(Loads)), uint64(n)), sentinel)
+}
+
+// AppendLoadChange appends the key of the change that a large transaction stages
+// at the place rel, counted from its first change.
+func AppendLoadChange(dst []byte, n LoadID, rel log.Offset) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, byte(LoadChanges)), uint64(n))
+	return append(binary.BigEndian.AppendUint64(dst, uint64(rel)), sentinel)
+}
+
 // AppendVersion makes a versioned key of a prefix.
 func AppendVersion(prefix []byte, v log.Offset) []byte {
 	return append(binary.BigEndian.AppendUint64(prefix, ^uint64(v)), SuffixBytes)
@@ -124,7 +144,8 @@ type Key struct {
 	Space   Space
 	ID      uint32            // descriptors, sequences
 	Storage catalog.StorageID // rows, entries, sums
-	Offset  log.Offset        // changes, commands
+	Offset  log.Offset        // changes, commands, load changes
+	Load    LoadID            // loads, load changes
 	Seq     uint32            // commands
 	Stage   log.StageID       // staged
 	Chunk   uint32            // staged
@@ -167,8 +188,10 @@ func (k *Key) decodeBody(key, body []byte) error {
 		size = 4
 	case Rows, Entries:
 		versioned, size = true, max(len(body), 4)
-	case Changes:
+	case Changes, Loads:
 		size = 8
+	case LoadChanges:
+		size = 16
 	case Commands:
 		size = 12
 	case Staged:
@@ -192,6 +215,11 @@ func (k *Key) decodeBody(key, body []byte) error {
 		k.Seq = binary.BigEndian.Uint32(body[8:])
 	case Expiries:
 		k.Time, k.Body = int64(binary.BigEndian.Uint64(body)), body[8:]
+	case Loads:
+		k.Load = LoadID(binary.BigEndian.Uint64(body))
+	case LoadChanges:
+		k.Load = LoadID(binary.BigEndian.Uint64(body))
+		k.Offset = log.Offset(binary.BigEndian.Uint64(body[8:]))
 	case Staged:
 		copy(k.Stage[:], body)
 		k.Chunk = binary.BigEndian.Uint32(body[16:])
@@ -220,6 +248,10 @@ func (k Key) Append(dst []byte) []byte {
 		dst = AppendCommand(dst, k.Offset, k.Seq)
 	case Staged:
 		dst = AppendStaged(dst, k.Stage, k.Chunk)
+	case Loads:
+		dst = AppendLoad(dst, k.Load)
+	case LoadChanges:
+		dst = AppendLoadChange(dst, k.Load, k.Offset)
 	}
 	if k.Versioned {
 		dst = AppendVersion(dst, k.Version)
@@ -267,6 +299,10 @@ func Describe(key []byte) string {
 		s = fmt.Sprintf("command/%s/%d", k.Offset, k.Seq)
 	case Staged:
 		s = fmt.Sprintf("staged/%x/%d", k.Stage, k.Chunk)
+	case Loads:
+		s = fmt.Sprintf("load/%d", k.Load)
+	case LoadChanges:
+		s = fmt.Sprintf("load/%d/change/%d", k.Load, k.Offset)
 	}
 	if k.Versioned {
 		s += "@" + k.Version.String()

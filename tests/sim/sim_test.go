@@ -188,8 +188,10 @@ func (w *world) event(clients []client, unique *int) error {
 		return n.sync()
 	case k < 30:
 		return n.machine.Flush()
-	case k < 100:
+	case k < 94:
 		return n.step()
+	case k < 100:
+		return n.tidy()
 	}
 	i := w.rnd.IntN(len(clients))
 	if clients[i] == nil {

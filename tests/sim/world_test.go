@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,6 +30,10 @@ const (
 	memTable = 1 << 20
 )
 
+// chunkRows is how many rows a COPY or INSERT has at most that is not a large
+// transaction, and how many one of its chunks has.
+const chunkRows = 8
+
 // world is one simulated log with its nodes and clients.
 type world struct {
 	seed    uint64
@@ -54,7 +59,7 @@ type world struct {
 type counts struct {
 	entries, applied, crashes, stops, restores, syncs int
 	committed, failed, conflicts, rolledBack, witness int
-	lost, refused, copies, staged                     int
+	lost, refused, copies, staged, tidied             int
 	// What clients of the model have done in transaction blocks.
 	modified, tickets, definitions, savedErrors int
 	repeated                                    int // under an idempotency key
@@ -82,6 +87,7 @@ func (c *counts) add(o *counts) {
 	c.definitions += o.definitions
 	c.savedErrors += o.savedErrors
 	c.repeated += o.repeated
+	c.tidied += o.tidied
 	if c.codes == nil {
 		c.codes = map[string]int{}
 	}
@@ -92,9 +98,9 @@ func (c *counts) add(o *counts) {
 
 func (c *counts) String() string {
 	return fmt.Sprintf("%d entries (%d committed, %d failed, %d applications), %d crashes, %d clean restarts, %d restored snapshots, %d syncs; "+
-		"transactions: %d conflicts, %d rolled back, %d replayed by the model; in them %d read-modify-writes, %d numbers of a sequence, %d definitions, %d errors behind savepoints; %d repeated under a key; %d answers lost, %d appends refused; %d COPY, %d staged; SQLSTATEs %v",
+		"transactions: %d conflicts, %d rolled back, %d replayed by the model; in them %d read-modify-writes, %d numbers of a sequence, %d definitions, %d errors behind savepoints; %d repeated under a key; %d answers lost, %d appends refused; %d COPY, %d chunks, %d times tidied up; SQLSTATEs %v",
 		c.entries, c.committed, c.failed, c.applied, c.crashes, c.stops, c.restores, c.syncs,
-		c.conflicts, c.rolledBack, c.witness, c.modified, c.tickets, c.definitions, c.savedErrors, c.repeated, c.lost, c.refused, c.copies, c.staged, c.codes)
+		c.conflicts, c.rolledBack, c.witness, c.modified, c.tickets, c.definitions, c.savedErrors, c.repeated, c.lost, c.refused, c.copies, c.staged, c.tidied, c.codes)
 }
 
 // node is one replica with its disk, and the engine that serves its sessions.
@@ -269,10 +275,19 @@ func (n *node) open() error {
 	n.link = &link{w: n.w, inner: n.log}
 	n.link.turn.L = &n.link.mu
 	n.engine = query.NewEngine(query.EngineConfig{
-		Database: databaseName, LogID: databaseLog, Replica: r, Log: n.link, Executor: executor,
+		Database: databaseName, Node: uint64(n.id) + 1, LogID: databaseLog, Replica: r, ChunkRows: chunkRows, Log: n.link, Executor: executor,
 		Logger: slog.New(slog.DiscardHandler), Now: n.clock, Seed: n.w.newSeed,
 	})
 	return nil
+}
+
+// tidy cleans up after large transactions, if there is anything to do.
+func (n *node) tidy() error {
+	if len(n.machine.Loads()) == 0 {
+		return nil
+	}
+	n.w.count.tidied++
+	return n.engine.Tidy(context.Background())
 }
 
 // crash loses what the node has not made durable, and then some of its memory.
