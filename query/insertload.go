@@ -16,6 +16,10 @@ import (
 // while others change what it reads.
 const insertAttempts = 4
 
+// loadTextBytes is the longest statement that is executed as a large transaction:
+// each chunk has its text.
+const loadTextBytes = 16 << 10
+
 // errSmall says that an INSERT … SELECT has too few rows to stage them.
 var errSmall = errors.New("query: the rows fit into one chunk")
 
@@ -25,7 +29,7 @@ var errSmall = errors.New("query: the rows fit into one chunk")
 // false for every other statement, and for one that turns out to be small; it is
 // executed at its place in the log.
 func (s *Session) insertLarge(ctx context.Context, st *statement, prog *exec.Program, w ResultWriter) (done bool, err error) {
-	if !s.maybeLarge(prog.Statement) {
+	if len(st.query.Text()) > loadTextBytes || !s.maybeLarge(prog.Statement) {
 		return false, nil
 	}
 	for range insertAttempts {
@@ -44,8 +48,8 @@ func (s *Session) maybeLarge(st *plan.Statement) bool {
 	if ins == nil || !loadable(st, false) || ins.Returning != nil || ins.Conflict != nil || ins.Draws || st.AllTables || st.Local {
 		return false
 	}
-	if v, ok := ins.Source.(*plan.Values); ok && len(v.Rows) < s.e.cfg.ChunkRows {
-		return false
+	if _, ok := ins.Source.(*plan.Values); ok {
+		return false // its rows are in its text, which each chunk has to repeat
 	}
 	// Not more rows than all combinations of what is read, unless a function
 	// makes them.

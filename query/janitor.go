@@ -41,6 +41,9 @@ func (e *Engine) Maintain(ctx context.Context) {
 // Tidy gives up the large transactions whose owner is gone and removes what given
 // up ones have left, as far as that is this node's to do.
 func (e *Engine) Tidy(ctx context.Context) error {
+	if e.cfg.Replica.Halted() != nil {
+		return nil // nothing can be done about them now
+	}
 	for _, l := range e.cfg.Replica.Loads() {
 		late := e.now()-l.Touched > orphanAfter.Microseconds()
 		mine := l.Owner.Node == e.owner.Node

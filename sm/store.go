@@ -61,8 +61,17 @@ func pebbleOptions(o *Options, fs vfs.FS, cache *pebble.Cache) *pebble.Options {
 		po.Levels[i].BlockSize = blockBytes
 		po.Levels[i].IndexBlockSize = indexBlockBytes
 	}
+	po.Experimental.SpanPolicyFunc = spaceSpan
 	po.EnsureDefaults()
 	return po
+}
+
+// spaceSpan lets Pebble begin a new table file with each key space. A file that
+// reached from the end of one space into the next would overlap with everything
+// between them, and loads that only append to both would be rewritten again and
+// again instead of being moved.
+func spaceSpan(start []byte) (pebble.SpanPolicy, []byte, error) {
+	return pebble.SpanPolicy{}, keys.SpaceStart(keys.Space(start[0]) + 1), nil
 }
 
 func openStore(o *Options, fs vfs.FS, cache *pebble.Cache, dir string) (*store, error) {

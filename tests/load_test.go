@@ -232,6 +232,25 @@ func TestLargeInsertSelect(t *testing.T) {
 	require.Contains(t, []string{"0", "2"}, a.one("SELECT count(*) FROM dst WHERE v = 'same'"))
 }
 
+// TestLargeStatementsEnd cancels large transactions and looks that the store is
+// rid of them.
+func TestLargeStatementsEnd(t *testing.T) {
+	_, a, b := pair(t, loadTable)
+	a.exec("SET statement_timeout = '300ms'")
+	a.fails("57014", "INSERT INTO big SELECT g, 'row', 1 FROM generate_series(1, 100000000) g")
+	require.Equal(t, "0", b.one("SELECT count(*) FROM big"))
+	b.exec("INSERT INTO big VALUES (1, 'mine', 1)")
+	require.Eventually(t, func() bool { return b.one("SELECT count(*) FROM tidemark.loads") == "0" },
+		time.Minute, 50*time.Millisecond, "what was given up is removed")
+	b.exec("BEGIN", "TRUNCATE big")
+	require.NoError(t, copyRows(t.Context(), b.PgConn, "COPY big (id, v, n) FROM STDIN", 0, loadRows))
+	require.Equal(t, []string{"open", strconv.Itoa(loadRows)}, b.rows("SELECT status, rows FROM tidemark.loads")[0])
+	b.exec("ROLLBACK")
+	require.Eventually(t, func() bool { return b.one("SELECT count(*) FROM tidemark.loads") == "0" },
+		time.Minute, 50*time.Millisecond, "fresh storage is dropped")
+	require.Equal(t, "1", b.one("SELECT count(*) FROM big"))
+}
+
 func atoi(t *testing.T, s string) int {
 	n, err := strconv.Atoi(s)
 	require.NoError(t, err)
