@@ -253,7 +253,11 @@ func (g *generator) ddl() string {
 		rest = append([]catalog.Column{{Name: "c0"}}, rest[1:]...)
 	}
 	kind := g.pick("int", "bigint", "text", "numeric(12,2)", "boolean", "date", "timestamptz", "uuid", "jsonb", "int[]", "float8", "bytea")
-	switch g.rnd.IntN(16) {
+	switch g.rnd.IntN(18) {
+	case 16:
+		return fmt.Sprintf("ALTER TABLE %s ADD FOREIGN KEY (%s) %s", t, g.column(cols, types.Int4Type.OID), g.references())
+	case 17:
+		return fmt.Sprintf("ALTER TABLE %s ADD CHECK (%s < %d)", t, g.column(cols, types.Int4Type.OID), 50+g.id())
 	case 0, 1, 2:
 		return g.createTable(g.name())
 	case 3:
@@ -286,9 +290,21 @@ func (g *generator) createTable(name string) string {
 	for i := range g.rnd.IntN(5) {
 		kind := g.pick("int", "int", "bigint", "text", "text", "numeric", "boolean", "date", "timestamptz DEFAULT now()", "uuid DEFAULT gen_random_uuid()", "jsonb", "int[]", "float8", "bytea",
 			"int NOT NULL DEFAULT 7", "text UNIQUE")
+		switch n := g.rnd.IntN(12); {
+		case n == 0 && g.cat != nil: // the first tables have nothing to refer to
+			kind = "int " + g.references()
+		case n == 1:
+			kind = fmt.Sprintf("int CHECK (c%d < 90)", i)
+		}
 		defs = append(defs, fmt.Sprintf("c%d %s", i, kind))
 	}
 	return fmt.Sprintf("CREATE TABLE %s (%s)", name, strings.Join(defs, ", "))
+}
+
+// references is a foreign key to a table that there may be.
+func (g *generator) references() string {
+	return "REFERENCES " + g.name() + g.pick("", "", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON DELETE CASCADE ON UPDATE CASCADE", " ON UPDATE SET DEFAULT") +
+		g.pick("", "", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED")
 }
 
 func (g *generator) sequence() string {
