@@ -133,10 +133,13 @@ func parseProc(w []string) *proc {
 	}
 }
 
-// ownProc describes a function that PostgreSQL does not have.
+// ownProc describes a function of which the data about PostgreSQL's say nothing.
 func ownProc(f *expr.Func) *proc {
-	p := &proc{oid: f.OID, schema: catalog.TidemarkSchemaID, name: f.Name, src: f.Name, cost: 1, kind: 'f', parallel: 'u', strict: f.Strict, retSet: f.RetSet,
+	p := &proc{oid: f.OID, schema: catalog.PgCatalogID, name: f.Name, src: f.Name, cost: 1, kind: 'f', parallel: 'u', strict: f.Strict, retSet: f.RetSet,
 		ret: f.Ret.OID, volatility: "isv"[f.Volatility], result: f.Ret.SQLName}
+	if f.Own {
+		p.schema = catalog.TidemarkSchemaID
+	}
 	var texts []string
 	for _, a := range f.Args {
 		p.args = append(p.args, a.OID)
@@ -225,7 +228,7 @@ func (ci *CatalogInfo) proc(oid types.OID) (*proc, bool) {
 // visibleProc reports whether a function's bare name and its types mean it.
 func (ci *CatalogInfo) visibleProc(p *proc) bool {
 	if p.procedure == nil {
-		return true
+		return p.schema == catalog.PgCatalogID
 	}
 	for _, name := range ci.path {
 		s := ci.catalog.SchemaByName(name)
