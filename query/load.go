@@ -16,8 +16,8 @@ import (
 // else's writes wait while a chunk is applied, so it is far smaller than an entry
 // may be.
 const (
-	loadChunkBytes = 512 << 10
-	loadChunkRows  = 4096
+	loadChunkBytes = 256 << 10
+	loadChunkRows  = 2048
 )
 
 // chunksInFlight is how many chunks of this node, of whatever sessions, may be on
