@@ -82,8 +82,7 @@ func (r *entryRun) use(settings []log.Setting) error {
 	if err != nil {
 		return err
 	}
-	r.traced = r.traced || r.session.Traced()
-	r.meaning, r.session = m, NewEntrySession(r.entry, m, r.x.Database)
+	r.meaning, r.session = m, NewEntrySession(r.entry, m, r.x.Database, r.txn, r.session.Traced())
 	return nil
 }
 
