@@ -39,6 +39,7 @@ type transaction struct {
 	// that it cannot be validated; such a transaction may not write.
 	unportable string
 	savepoints []sessionSavepoint
+	portals    int           // how many have had their rows computed
 	stages     []log.StageID // chunks of COPY in the log already
 	seqs       *txSequences
 	keys       *exec.Constraints
@@ -50,6 +51,7 @@ type sessionSavepoint struct {
 	mark     sm.Mark
 	settings settings
 	keys     exec.ConstraintsMark
+	portals  int
 }
 
 // begin starts a transaction.
@@ -134,6 +136,7 @@ func (s *Session) dropTransaction() {
 // rollback ends the transaction and takes its settings back.
 func (s *Session) rollback(w ResultWriter) error {
 	before := s.tx.before
+	s.undoPortals(s.tx, 0)
 	s.dropTransaction()
 	return s.useSettings(w, before)
 }
@@ -166,9 +169,7 @@ func (s *Session) commit(ctx context.Context, w ResultWriter) error {
 		err = sm.ErrorOf(res.Err)
 	}
 	if err != nil {
-		before := tx.before
-		s.dropTransaction()
-		_ = s.useSettings(w, before)
+		_ = s.rollback(w)
 		return err
 	}
 	tx.stages = nil // the entry has consumed them
@@ -186,7 +187,7 @@ func (s *Session) savepoint(ctx context.Context, name string) error {
 		return err
 	}
 	tx := s.tx
-	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, tx.keys.Savepoint()})
+	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, tx.keys.Savepoint(), tx.portals})
 	s.put(log.Statement{Action: log.ActionSavepoint, Text: name})
 	return nil
 }
@@ -219,7 +220,7 @@ func (s *Session) rollbackTo(w ResultWriter, name string) error {
 	}
 	sp := tx.savepoints[i]
 	tx.savepoints = tx.savepoints[:i+1]
-	s.endPortals()
+	s.undoPortals(tx, sp.portals)
 	tx.txn.RollbackTo(sp.mark)
 	tx.keys.RollbackTo(sp.keys)
 	tx.failed = false

@@ -151,6 +151,28 @@ func TestErrorsInSavepointsAreAnswersToo(t *testing.T) {
 	require.Equal(t, "1", b.one("SELECT count(*) FROM told"))
 }
 
+// TestCursorsAndSavepoints: a cursor goes with what it was declared in.
+func TestCursorsAndSavepoints(t *testing.T) {
+	_, a, _ := pair(t, "CREATE TABLE s (id int PRIMARY KEY)", "INSERT INTO s VALUES (1), (2), (3)")
+	a.exec("BEGIN", "DECLARE c CURSOR FOR SELECT id FROM s ORDER BY id", "FETCH c", "SAVEPOINT x", "DECLARE d CURSOR FOR SELECT id FROM s")
+	a.fails("22012", "SELECT 1 / 0")
+	a.fails("25P02", "FETCH c")
+	a.exec("ROLLBACK TO x")
+	require.Equal(t, "2", a.one("FETCH c"))
+	a.exec("DECLARE d CURSOR FOR SELECT id FROM s ORDER BY id", "RELEASE x")
+	require.Equal(t, "1", a.one("FETCH d"))
+	a.exec("COMMIT")
+	a.fails("34000", "FETCH c")
+
+	hold := "DECLARE h CURSOR WITH HOLD FOR SELECT id FROM s ORDER BY id"
+	a.exec("BEGIN", hold, "ROLLBACK")
+	a.fails("34000", "FETCH h")
+	a.exec("BEGIN", "SAVEPOINT x", hold, "ROLLBACK TO x", hold, "SAVEPOINT y", "ROLLBACK TO y", "COMMIT")
+	require.Equal(t, "1", a.one("FETCH h"))
+	a.exec("BEGIN", "SAVEPOINT x", "FETCH h", "ROLLBACK TO x", "ROLLBACK")
+	require.Equal(t, "3", a.one("FETCH h"))
+}
+
 func TestDDLInTransactions(t *testing.T) {
 	_, a, b := pair(t, "CREATE TABLE old (id int PRIMARY KEY, v text)", "INSERT INTO old VALUES (1, 'a'), (2, 'b')")
 	a.exec("BEGIN", "CREATE TABLE fresh (id serial PRIMARY KEY, v text UNIQUE)", "INSERT INTO fresh (v) VALUES ('x'), ('y')", "CREATE INDEX old_v ON old (v)", "ALTER TABLE old ADD COLUMN n int DEFAULT 7")
