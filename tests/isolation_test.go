@@ -82,6 +82,15 @@ func TestRowLocks(t *testing.T) {
 }
 
 // TestIsolationSettings are those of PostgreSQL.
+// TestRowLocksOnWhatIsNoRow: a result whose rows are not a table's cannot be locked.
+func TestRowLocksOnWhatIsNoRow(t *testing.T) {
+	_, a, _ := pair(t, "CREATE TABLE p (id int)")
+	require.Equal(t, "FOR UPDATE is not allowed with aggregate functions", a.fails("0A000", "SELECT count(*) FROM p FOR UPDATE").Message)
+	require.Equal(t, "FOR SHARE is not allowed with aggregate functions", a.fails("0A000", "SELECT 1 FROM p ORDER BY count(*) FOR SHARE").Message)
+	require.Equal(t, "FOR UPDATE is not allowed with set-returning functions in the target list", a.fails("0A000", "SELECT generate_series(1, id) FROM p FOR UPDATE").Message)
+	a.exec("SELECT (SELECT count(*) FROM p) FROM p FOR UPDATE")
+}
+
 func TestIsolationSettings(t *testing.T) {
 	_, a, b := pair(t, accounts, "INSERT INTO acc VALUES (1, 1)")
 	require.Equal(t, "serializable", a.one("SHOW default_transaction_isolation"))
