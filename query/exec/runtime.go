@@ -174,15 +174,19 @@ type rowStore struct {
 	bytes int64
 }
 
-// rowBlock is how many datums a rowStore allocates at a time.
-const rowBlock = 2048
+// A rowStore allocates datums for a few rows at first, since many hold no more,
+// and then twice as many each time.
+const (
+	firstRowBlock = 8 // rows
+	maxRowBlock   = 2048
+)
 
 func newRowStore(rt *Runtime, width int) *rowStore { return &rowStore{rt: rt, width: width} }
 
 // add copies a row in and returns the copy.
 func (s *rowStore) add(row []types.Datum) ([]types.Datum, error) {
 	if len(s.block)+len(row) > cap(s.block) {
-		s.block = make([]types.Datum, 0, max(rowBlock, len(row)))
+		s.block = make([]types.Datum, 0, max(min(2*cap(s.block), maxRowBlock), firstRowBlock*len(row)))
 	}
 	n := len(s.block)
 	s.block = append(s.block, row...)
