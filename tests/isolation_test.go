@@ -162,6 +162,12 @@ func TestBudgets(t *testing.T) {
 	a.fails("54000", "COMMIT")
 	a.exec("SET tidemark.max_transaction_bytes = 1000")
 	a.fails("54000", "INSERT INTO acc SELECT i, 0 FROM generate_series(2000, 2500) i")
+	// What is no row costs time too.
+	a.exec("RESET tidemark.max_transaction_bytes")
+	a.fails("54000", "UPDATE acc SET bal = 4 WHERE length(repeat('x', 100000 - id)) > 0")
+	a.fails("54000", "UPDATE acc SET bal = 4 WHERE length(array_fill(id, ARRAY[100000])::text) > 0")
+	require.Equal(t, "99000000", a.one("SELECT sum(length(repeat('x', 99000 + 0 * id))) FROM acc"))
+	a.exec("SET tidemark.max_transaction_bytes = 1000", "UPDATE acc SET bal = 4 WHERE length(repeat('x', 10000 - id)) > 0 AND id <= 10")
 	a.fails("22023", "SET tidemark.max_transaction_rows = -1")
 	require.Equal(t, "1000", a.one("SELECT count(*) FROM acc"))
 }

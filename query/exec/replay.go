@@ -126,8 +126,10 @@ func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
 				return nil, nil
 			}
 		} else {
-			r.bound(prog, rt)
+			// Before the statement is bound: what this looks at is not the same on
+			// every replica.
 			seen.wrote(prog, seen.changed(prog, rt))
+			r.bound(prog, rt)
 		}
 		d = NewDigest(q.Ordered)
 		n, err = r.run(prog, rt, st, func(row []types.Datum) error { d.Row(row); return nil })
