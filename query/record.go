@@ -146,6 +146,20 @@ func (tx *transaction) changedSince(e *Engine) bool {
 	return slices.ContainsFunc(tx.touched, func(id catalog.ID) bool { return e.cfg.Replica.TableChangedSince(id, at) })
 }
 
+// redefinedSince reports whether a table has changed since the transaction's view
+// whose definition the transaction itself has changed: the indexes that it has
+// built, for one, are those of the rows of then.
+func (tx *transaction) redefinedSince(e *Engine) bool {
+	at, now := tx.view.Offset(), tx.txn.Catalog()
+	if now.Draft() == 0 {
+		return false
+	}
+	return slices.ContainsFunc(tx.view.Catalog().All(), func(d catalog.Descriptor) bool {
+		t, ok := d.(*catalog.Table)
+		return ok && now.Table(t.ID) != t && e.cfg.Replica.TableChangedSince(t.ID, at)
+	})
+}
+
 // advance moves a READ COMMITTED transaction to the newest state before its next
 // statement. Where what it has done so far depends on something that has changed,
 // it is done again there, as COMMIT would: the error is 40001 when that gives
@@ -164,7 +178,7 @@ func (s *Session) advance(ctx context.Context) error {
 		return nil
 	}
 	old, done := tx.view, tx.txn
-	if v.Catalog().Version() == old.Catalog().Version() && !tx.changedSince(s.e) {
+	if v.Catalog().Version() == old.Catalog().Version() && !tx.changedSince(s.e) && !tx.redefinedSince(s.e) {
 		tx.view = v
 		err = done.Rebase(v)
 		old.Close()

@@ -82,6 +82,25 @@ func TestRowLocks(t *testing.T) {
 }
 
 // TestIsolationSettings are those of PostgreSQL.
+// TestReadCommittedDefinitions: an index that a transaction has built has the
+// rows that others commit meanwhile as well.
+func TestReadCommittedDefinitions(t *testing.T) {
+	_, a, b := pair(t, "CREATE TABLE p (id int PRIMARY KEY, n int)", "INSERT INTO p SELECT g, g FROM generate_series(1, 10) g", "CREATE TABLE other (n int)")
+	a.exec("BEGIN ISOLATION LEVEL READ COMMITTED", "SAVEPOINT s", "CREATE INDEX ON p (n)")
+	b.exec("INSERT INTO other VALUES (1)")
+	require.Equal(t, "1", a.one("SELECT count(*) FROM other"))
+	b.exec("INSERT INTO p VALUES (11, 11)", "UPDATE p SET n = 100 WHERE id = 1")
+	require.Equal(t, [][]string{{"11"}}, a.rows("SELECT id FROM p WHERE n = 11"))
+	require.Empty(t, a.rows("SELECT id FROM p WHERE n = 1"))
+	require.Equal(t, [][]string{{"1"}}, a.rows("SELECT id FROM p WHERE n = 100"))
+	b.exec("INSERT INTO p VALUES (12, 100)")
+	a.exec("ALTER TABLE p ADD UNIQUE (id, n)")
+	b.exec("DELETE FROM p WHERE id = 1")
+	require.Equal(t, [][]string{{"12"}}, a.rows("SELECT id FROM p WHERE n = 100"))
+	a.exec("ROLLBACK TO s", "INSERT INTO other VALUES (2)", "CREATE INDEX ON p (n)", "COMMIT")
+	require.Equal(t, [][]string{{"12"}}, a.rows("SELECT id FROM p WHERE n = 100"))
+}
+
 // TestRowLocksOnWhatIsNoRow: a result whose rows are not a table's cannot be locked.
 func TestRowLocksOnWhatIsNoRow(t *testing.T) {
 	_, a, _ := pair(t, "CREATE TABLE p (id int)")
