@@ -138,6 +138,18 @@ func TestSettingsWithinTransaction(t *testing.T) {
 	require.Equal(t, [][]string{{"4", "2024-07-01 12:00:00+00"}, {"9", ""}}, a.rows("SELECT * FROM two.t ORDER BY n"))
 }
 
+// TestSettingsBeforeSavepoint: a setting holds at COMMIT for what comes after a
+// savepoint too.
+func TestSettingsBeforeSavepoint(t *testing.T) {
+	_, a, _ := pair(t, "CREATE TABLE e (at timestamptz)", "SET timezone = 'UTC'")
+	text := "'2026-01-01 12:00'"
+	a.exec("BEGIN", "INSERT INTO e VALUES ("+text+")", "SET LOCAL timezone = 'Asia/Tokyo'", "SAVEPOINT s", "INSERT INTO e VALUES ("+text+")",
+		"SET LOCAL timezone = 'America/New_York'", "RELEASE s", "INSERT INTO e VALUES ("+text+")", "COMMIT")
+	require.Equal(t, [][]string{{"2026-01-01 12:00:00+00"}, {"2026-01-01 03:00:00+00"}, {"2026-01-01 17:00:00+00"}}, a.rows("SELECT at FROM e"))
+	a.exec("TRUNCATE e", "BEGIN", "SAVEPOINT s", "SET LOCAL timezone = 'Asia/Tokyo'", "INSERT INTO e VALUES ("+text+")", "ROLLBACK TO s", "INSERT INTO e VALUES ("+text+")", "COMMIT")
+	require.Equal(t, "2026-01-01 12:00:00+00", a.one("SELECT at FROM e"))
+}
+
 // TestSystemColumns make optimistic concurrency a WHERE clause.
 func TestSystemColumns(t *testing.T) {
 	_, a, b := pair(t, accounts, "INSERT INTO acc VALUES (1, 100), (2, 200)")

@@ -41,6 +41,9 @@ func (r *entryRun) replay() ([]Point, error) {
 	seen := newFootprint(r.txn, r.entry.Snapshot)
 	for i := range r.entry.Statements {
 		st := &r.entry.Statements[i]
+		if err := r.use(st.Settings); err != nil {
+			return nil, err
+		}
 		switch st.Action {
 		case log.ActionSavepoint:
 			points = append(points, Point{st.Text, r.txn.Savepoint(), r.keys.Savepoint()})
@@ -58,9 +61,6 @@ func (r *entryRun) replay() ([]Point, error) {
 				points = points[:k]
 			}
 			continue
-		}
-		if err := r.use(st.Settings); err != nil {
-			return nil, err
 		}
 		digest, err := r.again(i, seen)
 		if err != nil {
