@@ -101,6 +101,13 @@ func (tx *transaction) validates(q *plan.Statement) bool {
 	return !tx.readCommitted() || q.Locking
 }
 
+// free reports whether nothing of the transaction will be validated: it cannot
+// write. One that has written before it became READ ONLY is not free, nor is one
+// that rolling back to a savepoint may make READ WRITE again.
+func (tx *transaction) free() bool {
+	return tx.readOnly && !tx.writes && len(tx.savepoints) == 0
+}
+
 // entrySession is the session as the transaction's entry will carry it.
 func (s *Session) entrySession() exec.EntrySession {
 	e := s.entry(log.KindTransaction)

@@ -329,7 +329,7 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 	}
 	d := exec.NewDigest(prog.Statement.Ordered)
 	shown := sink
-	if !tx.readOnly {
+	if !tx.free() {
 		shown = func(row []types.Datum) error {
 			d.Row(row)
 			return sink(row)
@@ -342,14 +342,14 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 	rt := s.runtime(ctx, st, tx.txn, view, in, w)
 	if writes && prog.Statement.DDL == nil {
 		rt.Steps = tx.spent
-	} else if !tx.readOnly {
+	} else if !tx.free() {
 		rt.Steps = &exec.Steps{}
 	}
 	n, err := prog.Run(rt, shown)
 	if err != nil {
 		return prog, "", nil, err
 	}
-	if !writes && !tx.readOnly {
+	if !writes && !tx.free() {
 		tx.steps += rt.Steps.Used()
 	}
 	tag = exec.Tag(prog.Statement, n)

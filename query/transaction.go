@@ -52,6 +52,7 @@ type sessionSavepoint struct {
 	settings settings
 	keys     exec.ConstraintsMark
 	portals  int
+	readOnly bool
 }
 
 // begin starts a transaction.
@@ -187,7 +188,7 @@ func (s *Session) savepoint(ctx context.Context, name string) error {
 		return err
 	}
 	tx := s.tx
-	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, tx.keys.Savepoint(), tx.portals})
+	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, tx.keys.Savepoint(), tx.portals, tx.readOnly})
 	s.put(log.Statement{Action: log.ActionSavepoint, Text: name})
 	return nil
 }
@@ -223,7 +224,7 @@ func (s *Session) rollbackTo(w ResultWriter, name string) error {
 	s.undoPortals(tx, sp.portals)
 	tx.txn.RollbackTo(sp.mark)
 	tx.keys.RollbackTo(sp.keys)
-	tx.failed = false
+	tx.failed, tx.readOnly = false, sp.readOnly
 	s.put(log.Statement{Action: log.ActionRollbackTo, Text: name})
 	return s.useSettings(w, sp.settings)
 }

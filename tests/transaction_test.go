@@ -294,6 +294,38 @@ func TestCopyInTransactions(t *testing.T) {
 	_ = lost.Close(context.Background())
 }
 
+// TestReadOnlyInTheMiddle: what is read after a transaction has become READ ONLY
+// counts, if it has written before or may do so again.
+func TestReadOnlyInTheMiddle(t *testing.T) {
+	_, a, b := pair(t, "CREATE TABLE p (id int PRIMARY KEY)", "INSERT INTO p VALUES (1)", "CREATE TABLE told (n int)")
+	read := func(begin ...string) {
+		a.exec("BEGIN")
+		a.exec(begin...)
+		require.Equal(t, "1", a.one("SELECT count(*) FROM p"))
+	}
+	for _, conflict := range []bool{false, true} {
+		end := func() {
+			b.exec("INSERT INTO p VALUES (2)")
+			if conflict {
+				a.fails("40001", "COMMIT")
+			}
+			b.exec("DELETE FROM p WHERE id = 2")
+			if !conflict {
+				a.exec("COMMIT")
+			}
+		}
+		read("INSERT INTO told VALUES (1)", "SET TRANSACTION READ ONLY")
+		a.exec("SELECT 1")
+		end()
+		read("SAVEPOINT s", "SET TRANSACTION READ ONLY")
+		a.exec("ROLLBACK TO s")
+		require.Equal(t, "off", a.one("SHOW transaction_read_only"))
+		a.exec("INSERT INTO told VALUES (2)")
+		end()
+	}
+	require.Equal(t, "2", b.one("SELECT count(*) FROM told"))
+}
+
 func TestReadOnlyTransactions(t *testing.T) {
 	_, a, b := pair(t, "CREATE TABLE r (id serial PRIMARY KEY)", "INSERT INTO r VALUES (1)")
 	for _, sql := range []string{"INSERT INTO r VALUES (2)", "UPDATE r SET id = 2", "DELETE FROM r", "CREATE TABLE x (a int)", "DROP TABLE r", "TRUNCATE r", "SELECT nextval('r_id_seq')", "COPY r FROM STDIN"} {
