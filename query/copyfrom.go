@@ -164,7 +164,9 @@ func (s *Session) copyAheadOf(ctx context.Context, c *plan.Copy, prog *exec.Prog
 	}
 	tag := exec.Tag(prog.Statement, n)
 	ls.Digest = exec.NewDigest(false).Sum(tag)
-	s.record(ls, prog)
+	if err := s.record(ls, prog.Statement, &validatedSession{}); err != nil {
+		return err
+	}
 	return w.CommandComplete(tag)
 }
 

@@ -103,7 +103,9 @@ func (s *Session) copyAheadLarge(ctx context.Context, c *plan.Copy, prog *exec.P
 	tx.loads = append(tx.loads, txLoad{stage: l.id, at: len(tx.statements)})
 	tag := exec.Tag(prog.Statement, l.rows)
 	ls.Digest = exec.NewDigest(false).Sum(tag)
-	s.record(ls, prog)
+	if err := s.record(ls, prog.Statement, &validatedSession{}); err != nil {
+		return true, err
+	}
 	return true, w.CommandComplete(tag)
 }
 

@@ -33,6 +33,9 @@ type portal struct {
 	tag     string
 	pos     int // how many rows have been passed: 0 is before the first
 	cursor  bool
+
+	tx   *transaction // the one that has computed the rows, while it runs
+	born int          // in the order of that transaction's portals
 }
 
 func itoa(i int) string { return strconv.Itoa(i) }
@@ -65,7 +68,18 @@ func (s *Session) closePortals(which func(*portal) bool) {
 }
 
 // endPortals closes what does not outlive a transaction.
-func (s *Session) endPortals() { s.closePortals(func(p *portal) bool { return !p.hold && p.started }) }
+func (s *Session) endPortals() {
+	s.closePortals(func(p *portal) bool {
+		p.tx = nil
+		return !p.hold && p.started
+	})
+}
+
+// undoPortals closes what a transaction has computed, from its portal of that
+// number on: it is being undone.
+func (s *Session) undoPortals(tx *transaction, from int) {
+	s.closePortals(func(p *portal) bool { return p.tx == tx && p.born >= from })
+}
 
 // materialize runs a portal's statement in the transaction and keeps its rows.
 func (s *Session) materialize(ctx context.Context, p *portal, st *statement, w ResultWriter) error {
@@ -85,6 +99,8 @@ func (s *Session) materialize(ctx context.Context, p *portal, st *statement, w R
 		return err
 	}
 	p.started, p.tag = true, tag
+	p.tx, p.born = s.tx, s.tx.portals
+	s.tx.portals++
 	return nil
 }
 

@@ -27,39 +27,66 @@ func (tx *transaction) readCommitted() bool {
 }
 
 // put puts a statement down, with the settings where they have changed.
-func (s *Session) put(st log.Statement) {
+func (s *Session) put(st log.Statement) { s.putWith(st, s.meaning) }
+
+func (s *Session) putWith(st log.Statement, m *exec.Meaning) {
 	tx := s.tx
 	switch {
 	case tx.first == nil:
-		tx.first = s.meaning
-	case tx.latest.Key != s.meaning.Key:
-		st.Settings = s.meaning.Settings
+		tx.first = m
+	case tx.latest.Key != m.Key:
+		st.Settings = m.Settings
 	}
-	tx.latest = s.meaning
+	tx.latest = m
 	tx.statements = append(tx.statements, st)
 }
 
 // record puts a statement that has been run down, with what the client saw, if
-// there is anything in it that COMMIT has to do or to validate.
-func (s *Session) record(st log.Statement, p *exec.Program) {
-	tx, q := s.tx, p.Statement
-	if q.SetConstraints != nil {
+// there is anything in it that COMMIT has to do or to validate. asked is what it
+// has asked of the session.
+func (s *Session) record(st log.Statement, q *plan.Statement, asked *validatedSession) error {
+	tx := s.tx
+	switch {
+	case q.SetConstraints != nil:
 		s.put(st)
-		return
-	}
-	if !q.ReadOnly() {
+		return nil
+	case !q.ReadOnly():
 		tx.writes = true
-	} else if !tx.validates(q) {
-		return
-	} else if len(q.Reads) > 0 && tx.unportable == "" {
-		if q.Unportable != "" {
-			tx.unportable = "function " + q.Unportable + " on table data"
-		} else if q.Local {
-			tx.unportable = "reading a table together with a view of the server"
+	case !tx.validates(q):
+		return nil
+	}
+	return s.depend(st, q, asked)
+}
+
+// depend puts a statement down whose outcome COMMIT compares.
+func (s *Session) depend(st log.Statement, q *plan.Statement, asked *validatedSession) error {
+	tx, m := s.tx, s.meaning
+	if q.ReadOnly() && len(q.Reads) > 0 && tx.unportable == "" {
+		tx.unportable = unportable(q, asked)
+	}
+	if len(asked.settings) > 0 {
+		var err error
+		if m, err = exec.NewMeaning(slices.Concat(m.Settings, asked.settings), s.start.User); err != nil {
+			return err
 		}
 	}
 	tx.touch(q)
-	s.put(st)
+	s.putWith(st, m)
+	return nil
+}
+
+// unportable says what a query of tables has done whose answer may be another one
+// where COMMIT validates it; "" for nothing.
+func unportable(q *plan.Statement, asked *validatedSession) string {
+	switch {
+	case q.Unportable != "":
+		return "function " + q.Unportable + " on table data"
+	case q.Local:
+		return "reading a table together with a view of the server"
+	case asked.foreign != "":
+		return "function " + asked.foreign + " on table data"
+	}
+	return ""
 }
 
 // validates reports whether COMMIT has to find out if a query would still answer
@@ -74,11 +101,18 @@ func (tx *transaction) validates(q *plan.Statement) bool {
 	return !tx.readCommitted() || q.Locking
 }
 
+// free reports whether nothing of the transaction will be validated: it cannot
+// write. One that has written before it became READ ONLY is not free, nor is one
+// that rolling back to a savepoint may make READ WRITE again.
+func (tx *transaction) free() bool {
+	return tx.readOnly && !tx.writes && len(tx.savepoints) == 0
+}
+
 // entrySession is the session as the transaction's entry will carry it.
 func (s *Session) entrySession() exec.EntrySession {
 	e := s.entry(log.KindTransaction)
 	e.Began, e.Seed = s.tx.began, s.tx.seed
-	return exec.NewEntrySession(e, s.meaning, s.e.cfg.Database)
+	return exec.NewEntrySession(e, s.meaning, s.e.cfg.Database, s.tx.txn, s.tx.traced)
 }
 
 // pending is the entry of what the transaction has done so far.
@@ -119,6 +153,20 @@ func (tx *transaction) changedSince(e *Engine) bool {
 	return slices.ContainsFunc(tx.touched, func(id catalog.ID) bool { return e.cfg.Replica.TableChangedSince(id, at) })
 }
 
+// redefinedSince reports whether a table has changed since the transaction's view
+// whose definition the transaction itself has changed: the indexes that it has
+// built, for one, are those of the rows of then.
+func (tx *transaction) redefinedSince(e *Engine) bool {
+	at, now := tx.view.Offset(), tx.txn.Catalog()
+	if now.Draft() == 0 {
+		return false
+	}
+	return slices.ContainsFunc(tx.view.Catalog().All(), func(d catalog.Descriptor) bool {
+		t, ok := d.(*catalog.Table)
+		return ok && now.Table(t.ID) != t && e.cfg.Replica.TableChangedSince(t.ID, at)
+	})
+}
+
 // advance moves a READ COMMITTED transaction to the newest state before its next
 // statement. Where what it has done so far depends on something that has changed,
 // it is done again there, as COMMIT would: the error is 40001 when that gives
@@ -137,7 +185,7 @@ func (s *Session) advance(ctx context.Context) error {
 		return nil
 	}
 	old, done := tx.view, tx.txn
-	if v.Catalog().Version() == old.Catalog().Version() && !tx.changedSince(s.e) {
+	if v.Catalog().Version() == old.Catalog().Version() && !tx.changedSince(s.e) && !tx.redefinedSince(s.e) {
 		tx.view = v
 		err = done.Rebase(v)
 		old.Close()

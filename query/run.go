@@ -266,18 +266,21 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 	}
 	mark, keys := tx.txn.Savepoint(), tx.keys.Savepoint()
 	tx.seqs.drawn = nil
-	prog, tag, digest, err := s.attempt(ctx, st, now, w, open)
+	asked := &validatedSession{sessionInfo: sessionInfo{s}, entry: s.entrySession()}
+	prog, tag, digest, err := s.attempt(ctx, st, now, w, open, asked)
 	ls.Drawn = tx.seqs.drawn
 	if err != nil {
 		var e *sqlstate.Error
-		if errors.As(err, &e) && len(tx.savepoints) > 0 && !(tx.readCommitted() && st.query.Select()) {
+		if errors.As(err, &e) && !sm.Passing(string(e.Code)) && len(tx.savepoints) > 0 && !(tx.readCommitted() && st.query.Select()) {
 			// The client may roll back to the savepoint and go on: what it saw of
-			// the failure is compared as well.
+			// the failure is compared as well, unless it came of a timeout or the
+			// like, which says nothing of the data and does not happen twice.
 			ls.Digest = exec.ErrorDigest(e)
-			if prog != nil {
-				tx.touch(prog.Statement)
+			if prog == nil {
+				s.put(ls)
+			} else if err := s.depend(ls, prog.Statement, asked); err != nil {
+				return "", err
 			}
-			s.put(ls)
 		}
 		tx.txn.RollbackTo(mark)
 		tx.keys.RollbackTo(keys)
@@ -285,7 +288,9 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 		return "", err
 	}
 	ls.Digest = digest
-	s.record(ls, prog)
+	if err := s.record(ls, prog.Statement, asked); err != nil {
+		return "", err
+	}
 	if !prog.Statement.ReadOnly() {
 		s.forgetBlocks(st.query)
 	}
@@ -297,7 +302,7 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 
 // attempt plans and runs one statement of a transaction.
 func (s *Session) attempt(ctx context.Context, st *statement, now int64, w ResultWriter,
-	open func([]Column) (exec.Sink, error)) (prog *exec.Program, tag string, digest []byte, err error) {
+	open func([]Column) (exec.Sink, error), asked *validatedSession) (prog *exec.Program, tag string, digest []byte, err error) {
 	tx := s.tx
 	in := exec.ContextInputs{TxnTime: tx.began, StmtTime: now, ClockTime: s.e.now, Seed: tx.seed, Statement: len(tx.statements), Sequences: tx.seqs}
 	if prog, err = s.program(st, tx.txn.Catalog(), in, !st.query.Select()); err != nil {
@@ -307,18 +312,19 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 	if tx.readOnly && (writes && prog.Statement.SetConstraints == nil || prog.Statement.RowLock != "") {
 		return prog, "", nil, readOnlyError(prog.Statement)
 	}
-	if !writes && !tx.validates(prog.Statement) {
+	switch {
+	case writes:
+		// What writes is executed again from its entry: here too it may only see
+		// what the entry carries.
+		in.ClockTime, in.Session = nil, asked.entry
+		defer func() { tx.traced = tx.traced || asked.entry.Traced() }()
+	case tx.validates(prog.Statement):
+		// It may be executed again.
+		in.ClockTime, in.Session = nil, asked
+	default:
 		// It is not put down and takes no number among the statements, by which
 		// random numbers are told apart.
 		in.Seed = s.e.cfg.Seed()
-	}
-	if writes {
-		// What writes is executed again from its entry: here too it may only see
-		// what the entry carries.
-		in.ClockTime = nil
-		own := s.entrySession()
-		in.Session = own
-		defer func() { tx.traced = tx.traced || own.Traced() }()
 	}
 	sink, err := open(wireColumns(prog.Statement))
 	if err != nil {
@@ -326,7 +332,7 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 	}
 	d := exec.NewDigest(prog.Statement.Ordered)
 	shown := sink
-	if !tx.readOnly {
+	if !tx.free() {
 		shown = func(row []types.Datum) error {
 			d.Row(row)
 			return sink(row)
@@ -339,14 +345,14 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 	rt := s.runtime(ctx, st, tx.txn, view, in, w)
 	if writes && prog.Statement.DDL == nil {
 		rt.Steps = tx.spent
-	} else if !tx.readOnly {
+	} else if !tx.free() {
 		rt.Steps = &exec.Steps{}
 	}
 	n, err := prog.Run(rt, shown)
 	if err != nil {
 		return prog, "", nil, err
 	}
-	if !writes && !tx.readOnly {
+	if !writes && !tx.free() {
 		tx.steps += rt.Steps.Used()
 	}
 	tag = exec.Tag(prog.Statement, n)

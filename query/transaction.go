@@ -39,6 +39,7 @@ type transaction struct {
 	// that it cannot be validated; such a transaction may not write.
 	unportable string
 	savepoints []sessionSavepoint
+	portals    int           // how many have had their rows computed
 	stages     []log.StageID // chunks of COPY in the log already
 	loads      txLoads       // large COPYs whose rows are staged
 	seqs       *txSequences
@@ -52,6 +53,8 @@ type sessionSavepoint struct {
 	settings settings
 	keys     exec.ConstraintsMark
 	at       int // in the transaction's statements
+	portals  int
+	readOnly bool
 }
 
 // begin starts a transaction.
@@ -136,6 +139,7 @@ func (s *Session) dropTransaction() {
 // rollback ends the transaction and takes its settings back.
 func (s *Session) rollback(w ResultWriter) error {
 	before := s.tx.before
+	s.undoPortals(s.tx, 0)
 	s.dropTransaction()
 	return s.useSettings(w, before)
 }
@@ -168,9 +172,7 @@ func (s *Session) commit(ctx context.Context, w ResultWriter) error {
 		err = sm.ErrorOf(res.Err)
 	}
 	if err != nil {
-		before := tx.before
-		s.dropTransaction()
-		_ = s.useSettings(w, before)
+		_ = s.rollback(w)
 		return err
 	}
 	tx.stages, tx.loads = nil, nil // the entry has consumed them
@@ -188,7 +190,7 @@ func (s *Session) savepoint(ctx context.Context, name string) error {
 		return err
 	}
 	tx := s.tx
-	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, tx.keys.Savepoint(), len(tx.statements)})
+	tx.savepoints = append(tx.savepoints, sessionSavepoint{name, tx.txn.Savepoint(), s.settings, tx.keys.Savepoint(), len(tx.statements), tx.portals, tx.readOnly})
 	s.put(log.Statement{Action: log.ActionSavepoint, Text: name})
 	return nil
 }
@@ -221,10 +223,10 @@ func (s *Session) rollbackTo(w ResultWriter, name string) error {
 	}
 	sp := tx.savepoints[i]
 	tx.savepoints = tx.savepoints[:i+1]
-	s.endPortals()
+	s.undoPortals(tx, sp.portals)
 	tx.txn.RollbackTo(sp.mark)
 	tx.keys.RollbackTo(sp.keys)
-	tx.failed = false
+	tx.failed, tx.readOnly = false, sp.readOnly
 	s.dropLoads(sp.at)
 	s.put(log.Statement{Action: log.ActionRollbackTo, Text: name})
 	return s.useSettings(w, sp.settings)

@@ -108,6 +108,7 @@ func TestTransactionIDs(t *testing.T) {
 	require.Equal(t, "committed", b.one("SELECT txid_status("+single+")"))
 	require.Equal(t, "committed", b.one("SELECT txid_status("+a.one("SELECT txid_current()")+")"))
 	require.Equal(t, "", b.one("SELECT txid_status(4096)"), "too old to be known")
+	require.Equal(t, "", b.one("SELECT txid_status(0)"), "nobody's")
 	b.fails("22023", "SELECT txid_status(9223372036854775807)")
 }
 

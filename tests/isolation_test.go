@@ -82,6 +82,34 @@ func TestRowLocks(t *testing.T) {
 }
 
 // TestIsolationSettings are those of PostgreSQL.
+// TestReadCommittedDefinitions: an index that a transaction has built has the
+// rows that others commit meanwhile as well.
+func TestReadCommittedDefinitions(t *testing.T) {
+	_, a, b := pair(t, "CREATE TABLE p (id int PRIMARY KEY, n int)", "INSERT INTO p SELECT g, g FROM generate_series(1, 10) g", "CREATE TABLE other (n int)")
+	a.exec("BEGIN ISOLATION LEVEL READ COMMITTED", "SAVEPOINT s", "CREATE INDEX ON p (n)")
+	b.exec("INSERT INTO other VALUES (1)")
+	require.Equal(t, "1", a.one("SELECT count(*) FROM other"))
+	b.exec("INSERT INTO p VALUES (11, 11)", "UPDATE p SET n = 100 WHERE id = 1")
+	require.Equal(t, [][]string{{"11"}}, a.rows("SELECT id FROM p WHERE n = 11"))
+	require.Empty(t, a.rows("SELECT id FROM p WHERE n = 1"))
+	require.Equal(t, [][]string{{"1"}}, a.rows("SELECT id FROM p WHERE n = 100"))
+	b.exec("INSERT INTO p VALUES (12, 100)")
+	a.exec("ALTER TABLE p ADD UNIQUE (id, n)")
+	b.exec("DELETE FROM p WHERE id = 1")
+	require.Equal(t, [][]string{{"12"}}, a.rows("SELECT id FROM p WHERE n = 100"))
+	a.exec("ROLLBACK TO s", "INSERT INTO other VALUES (2)", "CREATE INDEX ON p (n)", "COMMIT")
+	require.Equal(t, [][]string{{"12"}}, a.rows("SELECT id FROM p WHERE n = 100"))
+}
+
+// TestRowLocksOnWhatIsNoRow: a result whose rows are not a table's cannot be locked.
+func TestRowLocksOnWhatIsNoRow(t *testing.T) {
+	_, a, _ := pair(t, "CREATE TABLE p (id int)")
+	require.Equal(t, "FOR UPDATE is not allowed with aggregate functions", a.fails("0A000", "SELECT count(*) FROM p FOR UPDATE").Message)
+	require.Equal(t, "FOR SHARE is not allowed with aggregate functions", a.fails("0A000", "SELECT 1 FROM p ORDER BY count(*) FOR SHARE").Message)
+	require.Equal(t, "FOR UPDATE is not allowed with set-returning functions in the target list", a.fails("0A000", "SELECT generate_series(1, id) FROM p FOR UPDATE").Message)
+	a.exec("SELECT (SELECT count(*) FROM p) FROM p FOR UPDATE")
+}
+
 func TestIsolationSettings(t *testing.T) {
 	_, a, b := pair(t, accounts, "INSERT INTO acc VALUES (1, 1)")
 	require.Equal(t, "serializable", a.one("SHOW default_transaction_isolation"))
@@ -108,6 +136,18 @@ func TestSettingsWithinTransaction(t *testing.T) {
 	a.exec("SAVEPOINT u", "ROLLBACK TO s", "INSERT INTO t VALUES (3, '')", "SET LOCAL search_path = two", "INSERT INTO t VALUES (4, '2024-07-01 12:00Z'::timestamptz::text)", "SET LOCAL search_path = nowhere", "COMMIT")
 	require.Equal(t, [][]string{{"1", "2024-07-01 12:00:00+00"}, {"3", ""}, {"8", ""}}, a.rows("SELECT * FROM one.t ORDER BY n"))
 	require.Equal(t, [][]string{{"4", "2024-07-01 12:00:00+00"}, {"9", ""}}, a.rows("SELECT * FROM two.t ORDER BY n"))
+}
+
+// TestSettingsBeforeSavepoint: a setting holds at COMMIT for what comes after a
+// savepoint too.
+func TestSettingsBeforeSavepoint(t *testing.T) {
+	_, a, _ := pair(t, "CREATE TABLE e (at timestamptz)", "SET timezone = 'UTC'")
+	text := "'2026-01-01 12:00'"
+	a.exec("BEGIN", "INSERT INTO e VALUES ("+text+")", "SET LOCAL timezone = 'Asia/Tokyo'", "SAVEPOINT s", "INSERT INTO e VALUES ("+text+")",
+		"SET LOCAL timezone = 'America/New_York'", "RELEASE s", "INSERT INTO e VALUES ("+text+")", "COMMIT")
+	require.Equal(t, [][]string{{"2026-01-01 12:00:00+00"}, {"2026-01-01 03:00:00+00"}, {"2026-01-01 17:00:00+00"}}, a.rows("SELECT at FROM e"))
+	a.exec("TRUNCATE e", "BEGIN", "SAVEPOINT s", "SET LOCAL timezone = 'Asia/Tokyo'", "INSERT INTO e VALUES ("+text+")", "ROLLBACK TO s", "INSERT INTO e VALUES ("+text+")", "COMMIT")
+	require.Equal(t, "2026-01-01 12:00:00+00", a.one("SELECT at FROM e"))
 }
 
 // TestSystemColumns make optimistic concurrency a WHERE clause.
@@ -153,6 +193,12 @@ func TestBudgets(t *testing.T) {
 	a.fails("54000", "COMMIT")
 	a.exec("SET tidemark.max_transaction_bytes = 1000")
 	a.fails("54000", "INSERT INTO acc SELECT i, 0 FROM generate_series(2000, 2500) i")
+	// What is no row costs time too.
+	a.exec("RESET tidemark.max_transaction_bytes")
+	a.fails("54000", "UPDATE acc SET bal = 4 WHERE length(repeat('x', 100000 - id)) > 0")
+	a.fails("54000", "UPDATE acc SET bal = 4 WHERE length(array_fill(id, ARRAY[100000])::text) > 0")
+	require.Equal(t, "99000000", a.one("SELECT sum(length(repeat('x', 99000 + 0 * id))) FROM acc"))
+	a.exec("SET tidemark.max_transaction_bytes = 1000", "UPDATE acc SET bal = 4 WHERE length(repeat('x', 10000 - id)) > 0 AND id <= 10")
 	a.fails("22023", "SET tidemark.max_transaction_rows = -1")
 	require.Equal(t, "1000", a.one("SELECT count(*) FROM acc"))
 }

@@ -151,6 +151,28 @@ func TestErrorsInSavepointsAreAnswersToo(t *testing.T) {
 	require.Equal(t, "1", b.one("SELECT count(*) FROM told"))
 }
 
+// TestCursorsAndSavepoints: a cursor goes with what it was declared in.
+func TestCursorsAndSavepoints(t *testing.T) {
+	_, a, _ := pair(t, "CREATE TABLE s (id int PRIMARY KEY)", "INSERT INTO s VALUES (1), (2), (3)")
+	a.exec("BEGIN", "DECLARE c CURSOR FOR SELECT id FROM s ORDER BY id", "FETCH c", "SAVEPOINT x", "DECLARE d CURSOR FOR SELECT id FROM s")
+	a.fails("22012", "SELECT 1 / 0")
+	a.fails("25P02", "FETCH c")
+	a.exec("ROLLBACK TO x")
+	require.Equal(t, "2", a.one("FETCH c"))
+	a.exec("DECLARE d CURSOR FOR SELECT id FROM s ORDER BY id", "RELEASE x")
+	require.Equal(t, "1", a.one("FETCH d"))
+	a.exec("COMMIT")
+	a.fails("34000", "FETCH c")
+
+	hold := "DECLARE h CURSOR WITH HOLD FOR SELECT id FROM s ORDER BY id"
+	a.exec("BEGIN", hold, "ROLLBACK")
+	a.fails("34000", "FETCH h")
+	a.exec("BEGIN", "SAVEPOINT x", hold, "ROLLBACK TO x", hold, "SAVEPOINT y", "ROLLBACK TO y", "COMMIT")
+	require.Equal(t, "1", a.one("FETCH h"))
+	a.exec("BEGIN", "SAVEPOINT x", "FETCH h", "ROLLBACK TO x", "ROLLBACK")
+	require.Equal(t, "3", a.one("FETCH h"))
+}
+
 func TestDDLInTransactions(t *testing.T) {
 	_, a, b := pair(t, "CREATE TABLE old (id int PRIMARY KEY, v text)", "INSERT INTO old VALUES (1, 'a'), (2, 'b')")
 	a.exec("BEGIN", "CREATE TABLE fresh (id serial PRIMARY KEY, v text UNIQUE)", "INSERT INTO fresh (v) VALUES ('x'), ('y')", "CREATE INDEX old_v ON old (v)", "ALTER TABLE old ADD COLUMN n int DEFAULT 7")
@@ -270,6 +292,38 @@ func TestCopyInTransactions(t *testing.T) {
 	require.Error(t, <-done)
 	require.Equal(t, "0", b.one("SELECT count(*) FROM c"))
 	_ = lost.Close(context.Background())
+}
+
+// TestReadOnlyInTheMiddle: what is read after a transaction has become READ ONLY
+// counts, if it has written before or may do so again.
+func TestReadOnlyInTheMiddle(t *testing.T) {
+	_, a, b := pair(t, "CREATE TABLE p (id int PRIMARY KEY)", "INSERT INTO p VALUES (1)", "CREATE TABLE told (n int)")
+	read := func(begin ...string) {
+		a.exec("BEGIN")
+		a.exec(begin...)
+		require.Equal(t, "1", a.one("SELECT count(*) FROM p"))
+	}
+	for _, conflict := range []bool{false, true} {
+		end := func() {
+			b.exec("INSERT INTO p VALUES (2)")
+			if conflict {
+				a.fails("40001", "COMMIT")
+			}
+			b.exec("DELETE FROM p WHERE id = 2")
+			if !conflict {
+				a.exec("COMMIT")
+			}
+		}
+		read("INSERT INTO told VALUES (1)", "SET TRANSACTION READ ONLY")
+		a.exec("SELECT 1")
+		end()
+		read("SAVEPOINT s", "SET TRANSACTION READ ONLY")
+		a.exec("ROLLBACK TO s")
+		require.Equal(t, "off", a.one("SHOW transaction_read_only"))
+		a.exec("INSERT INTO told VALUES (2)")
+		end()
+	}
+	require.Equal(t, "2", b.one("SELECT count(*) FROM told"))
 }
 
 func TestReadOnlyTransactions(t *testing.T) {

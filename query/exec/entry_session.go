@@ -21,16 +21,19 @@ type EntrySession interface {
 	Traced() bool
 }
 
-// NewEntrySession returns the session that an entry carries. A session that runs
-// a writing statement ahead of its entry uses it too, so that both answer alike.
-func NewEntrySession(e *log.Entry, m *Meaning, database string) EntrySession {
-	return &entrySession{entry: e, meaning: m, database: database}
+// NewEntrySession returns the session that an entry carries, whose statements run
+// in txn; traced says that the number of its transaction has been asked for
+// before. A session that runs a statement ahead of its entry uses it too, so that
+// both answer alike.
+func NewEntrySession(e *log.Entry, m *Meaning, database string, txn *sm.Txn, traced bool) EntrySession {
+	return &entrySession{entry: e, meaning: m, database: database, txn: txn, traced: traced}
 }
 
 type entrySession struct {
 	entry    *log.Entry
 	meaning  *Meaning
 	database string
+	txn      *sm.Txn
 	traced   bool
 }
 
@@ -63,10 +66,12 @@ func (s *entrySession) Call(name string, _ []types.Datum) (types.Datum, bool, er
 	case "current_database", "current_catalog":
 		return types.String(s.database), true, nil
 	case "current_schema":
-		if len(s.meaning.SearchPath) == 0 {
-			return types.NullDatum, true, nil
+		for _, name := range s.meaning.SearchPath {
+			if s.txn.Catalog().SchemaByName(name) != nil {
+				return types.String(name), true, nil
+			}
 		}
-		return types.String(s.meaning.SearchPath[len(s.meaning.SearchPath)-1]), true, nil
+		return types.NullDatum, true, nil
 	case "txid_current", "pg_current_xact_id":
 		s.traced = true
 		return types.Int(int64(s.entry.TransactionID())), true, nil

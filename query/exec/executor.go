@@ -53,7 +53,6 @@ type entryRun struct {
 	session EntrySession
 	seqs    *entrySequences
 	steps   *Steps
-	traced  bool // by a session before this one
 	keys    *Constraints
 	result  log.Result
 	bytes   int
@@ -80,7 +79,7 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 	if err == nil {
 		err = r.endTransaction()
 	}
-	if r.traced || r.session.Traced() {
+	if r.session.Traced() {
 		txn.Trace()
 	}
 	r.result.Drawn = r.seqs.newest()
@@ -89,7 +88,7 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 
 func (x *Executor) newRun(txn *sm.Txn, e *log.Entry, m *Meaning) *entryRun {
 	return &entryRun{x: x, txn: txn, entry: e, meaning: m, seqs: newEntrySequences(txn, e),
-		session: NewEntrySession(e, m, x.Database), steps: &Steps{Limit: e.Budget.Steps}, keys: NewConstraints()}
+		session: NewEntrySession(e, m, x.Database, txn, false), steps: &Steps{Limit: e.Budget.Steps}, keys: NewConstraints()}
 }
 
 // command executes the statements of a single-shot entry.

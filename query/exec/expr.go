@@ -85,6 +85,25 @@ func (c *compiler) call(e *plan.Call, l *layout) evalFunc {
 			return types.NullDatum, unsupported("calling function %s here", name)
 		}
 	}
+	switch e.Type().Kind {
+	case types.KindString, types.KindBytes, types.KindArray:
+		return counted(callOf(fn, strict, args))
+	}
+	return callOf(fn, strict, args)
+}
+
+// counted makes long values count as steps.
+func counted(call evalFunc) evalFunc {
+	return func(f *frame) (types.Datum, error) {
+		d, err := call(f)
+		if err != nil {
+			return d, err
+		}
+		return d, f.rt.made(d)
+	}
+}
+
+func callOf(fn func(*expr.Ctx, []types.Datum) (types.Datum, error), strict bool, args []evalFunc) evalFunc {
 	switch len(args) {
 	case 0:
 		return func(f *frame) (types.Datum, error) {

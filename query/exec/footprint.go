@@ -90,7 +90,9 @@ func (f *footprint) unchanged(p *Program, rt *Runtime) (same, known bool) {
 		}
 		return true, true // it depends on nothing but the entry
 	}
-	if st.AllTables || st.Unportable != "" {
+	if f.catalog > f.snapshot || st.AllTables || st.Unportable != "" {
+		// With other definitions its names may mean other tables than those that
+		// it read, and what it says of the catalog may be different.
 		return false, false
 	}
 	return true, !f.changed(p, rt)

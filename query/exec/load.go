@@ -85,7 +85,8 @@ func SourceChanged() *sqlstate.Error {
 // changed since: whoever is told "may have" without need executes it and finds
 // the same rows.
 func (r *entryRun) sameSource(prog *Program, rt *Runtime, digest []byte) (bool, error) {
-	changed := false
+	// With other definitions its names may mean other tables.
+	changed := r.txn.Catalog().Version() > r.entry.Snapshot
 	for _, id := range SourceTables(prog.Statement) {
 		changed = changed || r.txn.TableChangedSince(id, r.entry.Snapshot)
 	}

@@ -41,6 +41,9 @@ func (r *entryRun) replay() ([]Point, error) {
 	seen := newFootprint(r.txn, r.entry.Snapshot)
 	for i := range r.entry.Statements {
 		st := &r.entry.Statements[i]
+		if err := r.use(st.Settings); err != nil {
+			return nil, err
+		}
 		switch st.Action {
 		case log.ActionSavepoint:
 			points = append(points, Point{st.Text, r.txn.Savepoint(), r.keys.Savepoint()})
@@ -58,9 +61,6 @@ func (r *entryRun) replay() ([]Point, error) {
 				points = points[:k]
 			}
 			continue
-		}
-		if err := r.use(st.Settings); err != nil {
-			return nil, err
 		}
 		digest, err := r.again(i, seen)
 		if err != nil {
@@ -82,8 +82,7 @@ func (r *entryRun) use(settings []log.Setting) error {
 	if err != nil {
 		return err
 	}
-	r.traced = r.traced || r.session.Traced()
-	r.meaning, r.session = m, NewEntrySession(r.entry, m, r.x.Database)
+	r.meaning, r.session = m, NewEntrySession(r.entry, m, r.x.Database, r.txn, r.session.Traced())
 	return nil
 }
 
@@ -127,8 +126,10 @@ func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
 				return nil, nil
 			}
 		} else {
-			r.bound(prog, rt)
+			// Before the statement is bound: what this looks at is not the same on
+			// every replica.
 			seen.wrote(prog, seen.changed(prog, rt))
+			r.bound(prog, rt)
 		}
 		d = NewDigest(q.Ordered)
 		n, err = r.run(prog, rt, st, func(row []types.Datum) error { d.Row(row); return nil })

@@ -83,8 +83,8 @@ type Steps struct {
 // Used returns how many rows have been looked at.
 func (s *Steps) Used() int64 { return s.used }
 
-func (s *Steps) take() error {
-	s.used++
+func (s *Steps) take(n int64) error {
+	s.used += n
 	if s.Limit > 0 && s.used > s.Limit {
 		return sqlstate.New(sqlstate.ProgramLimitExceeded, "transaction looks at more than %d rows", s.Limit).
 			WithHint("Statements that write are executed in the log, one after the other. Read outside of the transaction, split it, or raise %s.", SettingMaxSteps)
@@ -95,7 +95,7 @@ func (s *Steps) take() error {
 // tick counts a row and notices cancellation.
 func (rt *Runtime) tick() error {
 	if rt.Steps != nil {
-		if err := rt.Steps.take(); err != nil {
+		if err := rt.Steps.take(1); err != nil {
 			return err
 		}
 	}
@@ -104,6 +104,35 @@ func (rt *Runtime) tick() error {
 		return nil
 	}
 	return Canceled(rt.Cancel)
+}
+
+// bytesPerStep is how many bytes of a value that a function has made count as one
+// row looked at; shorter values are free.
+const bytesPerStep = 1 << 10
+
+// made counts a value that a function has made.
+func (rt *Runtime) made(d types.Datum) error {
+	n := int64(0)
+	switch d.Kind() {
+	case types.KindString:
+		n = int64(len(d.Str()))
+	case types.KindBytes:
+		n = int64(len(d.Bytes()))
+	case types.KindArray:
+		n = int64(len(d.Array().Elems)) * datumBytes
+	}
+	if n < bytesPerStep {
+		return nil
+	}
+	if rt.Steps != nil {
+		if err := rt.Steps.take(n / bytesPerStep); err != nil {
+			return err
+		}
+	}
+	if rt.Cancel != nil && rt.Cancel.Err() != nil {
+		return Canceled(rt.Cancel)
+	}
+	return nil
 }
 
 // Canceled is the error of a statement whose context has ended: its cause where
@@ -174,15 +203,19 @@ type rowStore struct {
 	bytes int64
 }
 
-// rowBlock is how many datums a rowStore allocates at a time.
-const rowBlock = 2048
+// A rowStore allocates datums for a few rows at first, since many hold no more,
+// and then twice as many each time.
+const (
+	firstRowBlock = 8 // rows
+	maxRowBlock   = 2048
+)
 
 func newRowStore(rt *Runtime, width int) *rowStore { return &rowStore{rt: rt, width: width} }
 
 // add copies a row in and returns the copy.
 func (s *rowStore) add(row []types.Datum) ([]types.Datum, error) {
 	if len(s.block)+len(row) > cap(s.block) {
-		s.block = make([]types.Datum, 0, max(rowBlock, len(row)))
+		s.block = make([]types.Datum, 0, max(min(2*cap(s.block), maxRowBlock), firstRowBlock*len(row)))
 	}
 	n := len(s.block)
 	s.block = append(s.block, row...)

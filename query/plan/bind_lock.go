@@ -56,3 +56,28 @@ func lockedRelations(n *ast.SelectStmt, s *scope) error {
 	}
 	return nil
 }
+
+// lockable refuses a locking clause where the rows of the result are not those of
+// a table, once the select list is bound.
+func (q *selection) lockable() error {
+	if len(items(q.n.LockingClause)) == 0 {
+		return nil
+	}
+	with := ""
+	for _, t := range q.targets {
+		Walk(t.expr, func(e Expr) bool {
+			if c, ok := e.(*Call); ok && c.Func.Set != nil {
+				with = "set-returning functions in the target list"
+			}
+			return with == ""
+		})
+	}
+	if len(q.coll.aggs) > 0 {
+		with = "aggregate functions"
+	}
+	if with == "" {
+		return nil
+	}
+	l := items(q.n.LockingClause)[0].(*ast.LockingClause)
+	return sqlstate.New(sqlstate.FeatureNotSupported, "%s is not allowed with %s", lockNames[l.Strength], with)
+}

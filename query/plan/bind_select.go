@@ -127,6 +127,9 @@ func (q *selection) bind() (rel, error) {
 	if err := q.distinctOn(); err != nil {
 		return rel{}, err
 	}
+	if err := q.lockable(); err != nil {
+		return rel{}, err
+	}
 	s.aggs, s.srf, s.clause = nil, false, "GROUP BY"
 	if err := q.groupBy(); err != nil {
 		return rel{}, err
