@@ -58,7 +58,7 @@ func sampleEntries() map[string]*Entry {
 			e.Statements = []Statement{{Text: "COPY t FROM STDIN", Copy: &CopyData{Stage: StageID{7: 9}, Chunks: 3}}}
 		}),
 		"copy_loaded": with(KindCommand, func(e *Entry) {
-			e.Statements = []Statement{{Text: "COPY t FROM STDIN", Copy: &CopyData{Stage: StageID{7: 9}, Chunks: 3, Loaded: true}}}
+			e.Statements = []Statement{{Text: "COPY t FROM STDIN", Copy: &CopyData{Stage: StageID{7: 9}, Chunks: 3, Loaded: true, Sum: []byte{7, 8}}}}
 		}),
 		"load": with(KindStage, func(e *Entry) {
 			e.Statements = []Statement{{Text: "COPY t FROM STDIN"}}

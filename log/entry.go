@@ -184,6 +184,9 @@ type CopyData struct {
 	// Loaded says that the chunks had a Load: their rows are in the table, and
 	// this statement makes them visible. It may be an INSERT then.
 	Loaded bool
+	// Sum tells the rows of one attempt from those of another where there is an
+	// idempotency key; empty for rows that are inline.
+	Sum []byte
 }
 
 // Stage is one chunk of staged rows.

@@ -13,7 +13,7 @@ const (
 	statementFields = 8
 	paramFields     = 2
 	drawnFields     = 2
-	copyFields      = 4
+	copyFields      = 5
 	stageFields     = 5
 	reserveFields   = 2
 )
@@ -146,6 +146,7 @@ func (s *Statement) encode(w *writer) {
 	w.bytes(s.Copy.Stage[:])
 	w.uint(uint64(s.Copy.Chunks))
 	w.uint(boolUint(s.Copy.Loaded))
+	w.bytes(s.Copy.Sum)
 }
 
 func (s *Statement) decode(r *reader) {
@@ -169,6 +170,7 @@ func (s *Statement) decode(r *reader) {
 	r.fixed(s.Copy.Stage[:])
 	s.Copy.Chunks = int(r.uint(maxChunks))
 	s.Copy.Loaded = r.uint(1) == 1
+	s.Copy.Sum = r.bytes()
 }
 
 func encodeSettings(w *writer, settings []Setting) {

@@ -2,8 +2,10 @@ package query
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"hash"
 	"io"
 
 	"github.com/tidemark-db/tidemark/log"
@@ -105,6 +107,7 @@ func (s *Session) copyInOnePiece(ctx context.Context, c *plan.Copy, rows *copyRe
 	if err != nil {
 		return err
 	}
+	rows.seal(data)
 	e := s.entry(log.KindCommand)
 	e.Seed = s.e.cfg.Seed()
 	e.Statements = []log.Statement{{Text: c.Text, Time: e.Time, Copy: data}}
@@ -159,6 +162,7 @@ func (s *Session) copyAheadOf(ctx context.Context, c *plan.Copy, prog *exec.Prog
 		tx.failed = true
 		return err
 	}
+	rows.seal(data)
 	if data.Chunks > 0 {
 		tx.stages = append(tx.stages, data.Stage)
 	}
@@ -283,6 +287,7 @@ func (s *Session) unstage(ids []log.StageID) {
 // copyReader turns the client's data into rows in stored form.
 type copyReader struct {
 	before  *rowBatch // rows that were read already, or nil
+	sum     hash.Hash // of all rows; nil unless there is an idempotency key
 	decoder rowSource
 	values  []types.Datum
 	buf     []byte
@@ -298,6 +303,9 @@ type rowSource interface {
 func newCopyReader(s *Session, c *plan.CopySpec, cols []plan.ResultColumn, in CopyReader) (*copyReader, error) {
 	src := &byteSource{in: in}
 	r := &copyReader{values: make([]types.Datum, len(cols))}
+	if key, _ := s.settings.get(settingIdempotency); key != "" {
+		r.sum = sha256.New()
+	}
 	switch c.Format {
 	case "binary":
 		r.decoder = &binaryRows{s: s, src: src, cols: cols}
@@ -325,7 +333,17 @@ func (r *copyReader) next() ([]byte, error) {
 		return nil, err
 	}
 	r.buf = types.AppendRow(r.buf[:0], r.values)
+	if r.sum != nil {
+		_, _ = r.sum.Write(r.buf) // never fails
+	}
 	return r.buf, nil
+}
+
+// seal notes in c, which all rows have gone into, what rows they were.
+func (r *copyReader) seal(c *log.CopyData) {
+	if r.sum != nil && c.Chunks > 0 {
+		c.Sum = r.sum.Sum(nil)
+	}
 }
 
 // after puts rows that were read already in front of the others.

@@ -70,7 +70,11 @@ func (l *loader) copy(first *rowBatch, rows *copyReader) (*log.CopyData, error) 
 			return nil, err
 		}
 		if row == nil {
-			return l.finish()
+			data, err := l.finish()
+			if err == nil {
+				rows.seal(data)
+			}
+			return data, err
 		}
 		if err := l.add(row, rows.decoder.at()); err != nil {
 			return nil, err

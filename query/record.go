@@ -193,7 +193,7 @@ func (s *Session) advance(ctx context.Context) error {
 	}
 	txn := v.Begin()
 	txn.SetBudget(s.budget)
-	points, keys, err := s.e.cfg.Executor.Rerun(txn, s.pending())
+	points, keys, err := s.e.cfg.Executor.Rerun(ctx, txn, s.pending())
 	if err != nil {
 		txn.Close()
 		v.Close()

@@ -139,7 +139,7 @@ func (a *applier) writeCommand(h *commandHead, at log.Offset, seq uint32, e *log
 		bare.Statements = slices.Clone(e.Statements)
 		for i := range bare.Statements {
 			if c := bare.Statements[i].Copy; c != nil {
-				bare.Statements[i].Copy = &log.CopyData{Stage: c.Stage, Chunks: c.Chunks, Loaded: c.Loaded}
+				bare.Statements[i].Copy = &log.CopyData{Stage: c.Stage, Chunks: c.Chunks, Loaded: c.Loaded, Sum: c.Sum}
 			}
 		}
 		if e.Stage != nil {

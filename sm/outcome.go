@@ -225,6 +225,10 @@ func (a *applier) commandDigest(e *log.Entry) sum {
 	b := a.buf[:0]
 	b = append(b, byte(e.Kind))
 	str := func(s []byte) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+	for _, s := range e.Settings {
+		str([]byte(s.Name))
+		str([]byte(s.Value))
+	}
 	for i := range e.Statements {
 		st := &e.Statements[i]
 		b = append(b, byte(st.Action))
@@ -236,6 +240,7 @@ func (a *applier) commandDigest(e *log.Entry) sum {
 		}
 		if st.Copy != nil {
 			str(st.Copy.Rows)
+			str(st.Copy.Sum)
 			b = binary.AppendUvarint(b, uint64(st.Copy.Chunks))
 		}
 	}

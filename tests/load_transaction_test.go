@@ -75,6 +75,8 @@ func TestLargeCopyOnce(t *testing.T) {
 		a.exec("SET tidemark.idempotency_key = 'series'", "INSERT INTO big SELECT i, 'x', 0 FROM generate_series(1, 30000) i")
 	}
 	require.Equal(t, strconv.Itoa(loadRows+30000), b.one("SELECT count(*) FROM big"))
+	a.exec("SET tidemark.idempotency_key = 'load'")
+	require.Equal(t, "22023", codeOf(copyRows(t.Context(), a.PgConn, "COPY big (id, v, n) FROM STDIN", 1, loadRows+1)), "as many other rows")
 	require.Eventually(t, func() bool { return b.one("SELECT count(*) FROM tidemark.loads") == "0" }, 20*time.Second, 20*time.Millisecond)
 }
 

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"context"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -53,6 +54,7 @@ type entryRun struct {
 	session EntrySession
 	seqs    *entrySequences
 	steps   *Steps
+	cancel  context.Context // nil in apply, where nothing may end a statement
 	keys    *Constraints
 	result  log.Result
 	bytes   int
@@ -156,7 +158,7 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 		return nil, nil, err
 	}
 	ctx.Params = params
-	rt := &Runtime{Txn: r.txn, Expr: ctx, Constraints: r.keys,
+	rt := &Runtime{Txn: r.txn, Expr: ctx, Constraints: r.keys, Cancel: r.cancel,
 		Planner: &Planner{r.x.Plans, r.meaning, r.x.Database}, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
 		Virtual: &syscat.Context{Catalog: r.txn.Catalog(), Txn: r.txn, Session: r.session, SearchPath: r.meaning.SearchPath}}
 	q, err := r.x.Plans.Query(st.Text)

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"bytes"
+	"context"
 	"errors"
 
 	"github.com/tidemark-db/tidemark/log"
@@ -21,7 +22,7 @@ type Point struct {
 // view than that of e.Snapshot, and returns its open savepoints, oldest first, and
 // its deferred constraints. The error is that of Conflict when an answer would be
 // another one now.
-func (x *Executor) Rerun(txn *sm.Txn, e *log.Entry) ([]Point, *Constraints, error) {
+func (x *Executor) Rerun(ctx context.Context, txn *sm.Txn, e *log.Entry) ([]Point, *Constraints, error) {
 	m, err := NewMeaning(e.Settings, e.Role)
 	if err != nil {
 		return nil, nil, err
@@ -29,6 +30,7 @@ func (x *Executor) Rerun(txn *sm.Txn, e *log.Entry) ([]Point, *Constraints, erro
 	// The cache of meanings belongs to apply.
 	alone := &Executor{Plans: x.Plans, Database: x.Database}
 	r := alone.newRun(txn, e, m)
+	r.cancel = ctx
 	points, err := r.replay()
 	return points, r.keys, err
 }
@@ -143,6 +145,9 @@ func (r *entryRun) again(i int, seen *footprint) ([]byte, error) {
 		}
 		r.txn.RollbackTo(mark)
 		r.keys.RollbackTo(keys)
+		if r.cancel != nil && r.cancel.Err() != nil {
+			return nil, e
+		}
 		if e.Code == sqlstate.ProgramLimitExceeded && len(st.Digest) > 0 && !bytes.Equal(ErrorDigest(e), st.Digest) {
 			return nil, e // to try again would not help
 		}
