@@ -111,13 +111,7 @@ func (s *Session) copyInOnePiece(ctx context.Context, c *plan.Copy, rows *copyRe
 	e := s.entry(log.KindCommand)
 	e.Seed = s.e.cfg.Seed()
 	e.Statements = []log.Statement{{Text: c.Text, Time: e.Time, Copy: data}}
-	s.once(e)
-	res, err := s.e.append(ctx, e)
-	if err != nil {
-		return err
-	}
-	s.used(e, res)
-	return s.answer(nil, res, w)
+	return s.submit(ctx, e, nil, w)
 }
 
 // copyProgram plans a COPY FROM against the catalog the session sees.

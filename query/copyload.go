@@ -50,13 +50,7 @@ func (s *Session) copyAutocommit(ctx context.Context, c *plan.Copy, prog *exec.P
 		}
 	}
 	e.Statements = []log.Statement{st}
-	s.once(e)
-	res, err := s.e.append(ctx, e)
-	if err != nil {
-		return err
-	}
-	s.used(e, res)
-	return s.answer(nil, res, w)
+	return s.submit(ctx, e, nil, w)
 }
 
 // copy stages first and everything that follows.

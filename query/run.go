@@ -150,6 +150,11 @@ func (s *Session) single(ctx context.Context, sts []*statement, w ResultWriter) 
 		s.e.cfg.Executor.Plans.Remember(st.query.Text(), st.query)
 		s.forgetBlocks(st.query)
 	}
+	return s.submit(ctx, e, sts, w)
+}
+
+// submit puts a single-shot entry into the log and sends what it answered.
+func (s *Session) submit(ctx context.Context, e *log.Entry, sts []*statement, w ResultWriter) error {
 	s.once(e)
 	res, err := s.e.append(ctx, e)
 	if err != nil {
