@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"errors"
 	"io"
 
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
@@ -20,7 +21,7 @@ func (r *copyReader) Next() ([]byte, error) {
 		}
 		typ, body, err := r.c.in.next()
 		if err != nil {
-			r.err = r.c.readFailed(err)
+			r.err = r.disconnected(err)
 			break
 		}
 		switch typ {
@@ -37,12 +38,21 @@ func (r *copyReader) Next() ([]byte, error) {
 			// Clients that use the extended protocol send these before they know that
 			// their statement was a COPY. PostgreSQL ignores them too.
 		case msgTerminate:
-			r.err = r.c.readFailed(io.EOF)
+			r.err = r.disconnected(io.EOF)
 		default:
 			r.err = sqlstate.New(sqlstate.ProtocolViolation, "unexpected message type 0x%02X during COPY from stdin", typ)
 		}
 	}
 	return nil, r.err
+}
+
+// disconnected is the error of a copy whose client has gone. It is never io.EOF,
+// which would mean that the data are complete.
+func (r *copyReader) disconnected(err error) error {
+	if err = r.c.readFailed(err); errors.Is(err, io.EOF) {
+		return sqlstate.New(sqlstate.ConnectionFailure, "unexpected EOF on client connection during COPY")
+	}
+	return err
 }
 
 func copyFailed(body []byte) error {
