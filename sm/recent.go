@@ -20,12 +20,15 @@ type recentChanges struct {
 	// tablesSince; wide the last one whose changes are not among the keys.
 	tables, wide map[catalog.ID]log.Offset
 	tablesSince  log.Offset
-	// keys has the last change of each key since keysSince.
-	keys      *btree.BTreeG[recentKey]
-	keysSince log.Offset
-	ring      []recentKey // the changes in keys, oldest first from next on
-	next      int
-	hint      btree.PathHint
+	// ring has the changes of keys since keysSince: number i of all that there ever
+	// were, total, is at i modulo its size. They are sorted into keys, which has the
+	// last change of each key, when somebody asks: indexed of them so far. Where
+	// nobody asks, noting a change costs next to nothing.
+	ring           []recentKey
+	total, indexed int
+	keysSince      log.Offset
+	keys           *btree.BTreeG[recentKey]
+	hint           btree.PathHint
 }
 
 // recentKey is a change of a key of a row or an index entry, as it is stored.
@@ -48,7 +51,7 @@ func (c *recentChanges) reset(off log.Offset) {
 	defer c.mu.Unlock()
 	c.tables, c.wide, c.tablesSince = map[catalog.ID]log.Offset{}, map[catalog.ID]log.Offset{}, off
 	c.keys = btree.NewBTreeGOptions(func(a, b recentKey) bool { return bytes.Compare(a.key, b.key) < 0 }, btree.Options{NoLocks: true})
-	c.keysSince, c.ring, c.next = off, nil, 0
+	c.keysSince, c.ring, c.total, c.indexed = off, nil, 0, 0
 }
 
 // table notes that a transaction has changed rows of a table; its keys are noted
@@ -86,15 +89,26 @@ func (c *recentChanges) add(k recentKey) {
 	if len(c.ring) < recentKeys {
 		c.ring = append(c.ring, k)
 	} else {
-		old := c.ring[c.next]
+		old := &c.ring[c.total%recentKeys]
 		c.keysSince = old.at
-		if last, ok := c.keys.GetHint(old, &c.hint); ok && last.at == old.at {
-			c.keys.DeleteHint(old, &c.hint)
+		if c.total-recentKeys < c.indexed {
+			if last, ok := c.keys.GetHint(*old, &c.hint); ok && last.at == old.at {
+				c.keys.DeleteHint(*old, &c.hint)
+			}
 		}
-		c.ring[c.next] = k
-		c.next = (c.next + 1) % recentKeys
+		*old = k
 	}
-	c.keys.SetHint(k, &c.hint)
+	c.total++
+}
+
+// index sorts in the changes that it has not seen.
+func (c *recentChanges) index() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := max(c.indexed, c.total-len(c.ring)); i < c.total; i++ {
+		c.keys.SetHint(c.ring[i%recentKeys], &c.hint)
+	}
+	c.indexed = c.total
 }
 
 func (c *recentChanges) tableSince(t catalog.ID, off log.Offset) bool {
@@ -107,8 +121,14 @@ func (c *recentChanges) tableSince(t catalog.ID, off log.Offset) bool {
 // have changed after off.
 func (c *recentChanges) rangeSince(t catalog.ID, lo, hi []byte, off log.Offset) bool {
 	c.mu.RLock()
+	behind := c.indexed < c.total
+	c.mu.RUnlock()
+	if behind {
+		c.index()
+	}
+	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if off < c.tablesSince || off < c.keysSince || c.wide[t] > off {
+	if off < c.tablesSince || off < c.keysSince || c.wide[t] > off || c.indexed < c.total {
 		return true
 	}
 	found, probed := false, 0
