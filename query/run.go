@@ -271,7 +271,7 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 	}
 	mark, keys := tx.txn.Savepoint(), tx.keys.Savepoint()
 	tx.seqs.drawn = nil
-	asked := &validatedSession{sessionInfo: sessionInfo{s}, entry: s.entrySession()}
+	asked := &validatedSession{sessionInfo: sessionInfo{s}}
 	prog, tag, digest, err := s.attempt(ctx, st, now, w, open, asked)
 	ls.Drawn = tx.seqs.drawn
 	if err != nil {
@@ -317,15 +317,18 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 	if tx.readOnly && (writes && prog.Statement.SetConstraints == nil || prog.Statement.RowLock != "") {
 		return prog, "", nil, readOnlyError(prog.Statement)
 	}
+	again := writes || tx.validates(prog.Statement)
+	if again {
+		in.ClockTime, asked.entry = nil, s.entrySession()
+	}
 	switch {
 	case writes:
 		// What writes is executed again from its entry: here too it may only see
 		// what the entry carries.
-		in.ClockTime, in.Session = nil, asked.entry
+		in.Session = asked.entry
 		defer func() { tx.traced = tx.traced || asked.entry.Traced() }()
-	case tx.validates(prog.Statement):
-		// It may be executed again.
-		in.ClockTime, in.Session = nil, asked
+	case again:
+		in.Session = asked // it may be executed again
 	default:
 		// It is not put down and takes no number among the statements, by which
 		// random numbers are told apart.
@@ -335,9 +338,10 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 	if err != nil {
 		return nil, "", nil, err
 	}
+	again = again && !tx.free()
 	d := exec.NewDigest(prog.Statement.Ordered)
 	shown := sink
-	if !tx.free() {
+	if again {
 		shown = func(row []types.Datum) error {
 			d.Row(row)
 			return sink(row)
@@ -350,14 +354,14 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 	rt := s.runtime(ctx, st, tx.txn, view, in, w)
 	if writes && prog.Statement.DDL == nil {
 		rt.Steps = tx.spent
-	} else if !tx.free() {
+	} else if again && !writes {
 		rt.Steps = &exec.Steps{}
 	}
 	n, err := prog.Run(rt, shown)
 	if err != nil {
 		return prog, "", nil, err
 	}
-	if !writes && !tx.free() {
+	if again && !writes {
 		tx.steps += rt.Steps.Used()
 	}
 	tag = exec.Tag(prog.Statement, n)

@@ -191,6 +191,10 @@ func TestBudgets(t *testing.T) {
 	b.exec("UPDATE acc SET bal = 3 WHERE id = 2")
 	a.exec("UPDATE acc SET bal = 3 WHERE id = 1")
 	a.fails("54000", "COMMIT")
+	// At READ COMMITTED it never is.
+	a.exec("BEGIN ISOLATION LEVEL READ COMMITTED", big, "UPDATE acc SET bal = 4 WHERE id = 1")
+	b.exec("UPDATE acc SET bal = 4 WHERE id = 2")
+	a.exec("COMMIT")
 	a.exec("SET tidemark.max_transaction_bytes = 1000")
 	a.fails("54000", "INSERT INTO acc SELECT i, 0 FROM generate_series(2000, 2500) i")
 	// What is no row costs time too.
