@@ -77,7 +77,7 @@ func openDatabase(n *Node) (*database, error) {
 }
 
 // nodeNumber is a node's identity as a number.
-func nodeNumber(id string) uint64 { return xxhash.Sum64String(id) }
+func nodeNumber(id log.NodeID) uint64 { return xxhash.Sum64String(string(id)) }
 
 // sessions lets the wire make sessions of the engine.
 func (db *database) sessions() pgwire.SessionFactory {
