@@ -81,7 +81,7 @@ func (i sessionInfo) identity(name string, args []types.Datum) (types.Datum, boo
 	case "current_user", "session_user", "getpgusername":
 		return types.String(s.start.User), true
 	case "current_database":
-		return types.String(s.e.cfg.Database), true
+		return types.String(s.start.Database), true
 	case "current_schema":
 		for _, n := range s.meaning.SearchPath {
 			if s.catalog().SchemaByName(n) != nil {
@@ -136,7 +136,7 @@ func (i sessionInfo) position(name string) (types.Datum, bool) {
 }
 
 // Database implements syscat.Session.
-func (i sessionInfo) Database() string { return i.s.e.cfg.Database }
+func (i sessionInfo) Database() string { return i.s.start.Database }
 
 // User implements syscat.Session.
 func (i sessionInfo) User() string { return i.s.start.User }

@@ -66,11 +66,6 @@ type activity struct {
 // NewSession begins a session. The settings returned are those that the client
 // is told of at the start.
 func (e *Engine) NewSession(_ context.Context, p StartupParams) (*Session, []Setting, error) {
-	if p.Database != e.cfg.Database {
-		err := sqlstate.New(sqlstate.InvalidCatalogName, "database \"%s\" does not exist", p.Database)
-		err.Severity = "FATAL"
-		return nil, nil, err
-	}
 	if p.Replication != "" && !isOff(p.Replication) {
 		err := sqlstate.New(sqlstate.FeatureNotSupported, "replication connections are not supported")
 		err.Severity = "FATAL"
@@ -119,7 +114,7 @@ func (s *Session) reported() []Setting {
 
 // changed brings what is derived from the settings up to date.
 func (s *Session) changed() error {
-	m, err := s.settings.meaning(s.start.User)
+	m, err := s.settings.meaning(s.start.User, s.start.Database)
 	if err != nil {
 		return err
 	}
@@ -187,7 +182,7 @@ func (s *Session) catalog() *catalog.Catalog {
 }
 
 func (s *Session) catalogInfo(c *catalog.Catalog) *syscat.CatalogInfo {
-	return syscat.NewCatalogInfo(c, s.meaning.SearchPath, s.e.cfg.Database, s.start.User)
+	return syscat.NewCatalogInfo(c, s.meaning.SearchPath, s.start.Database, s.start.User)
 }
 
 // Format says how values become text for this client.
@@ -287,7 +282,7 @@ func (s *Session) entry(kind log.Kind) *log.Entry {
 
 // context makes the context of an expression that only reads.
 func (s *Session) context(c *catalog.Catalog, in exec.ContextInputs) *expr.Ctx {
-	in.Catalog = exec.NewLazyCatalog(c, s.meaning.SearchPath, s.e.cfg.Database, s.start.User)
+	in.Catalog = exec.NewLazyCatalog(c, s.meaning.SearchPath, s.start.Database, s.start.User)
 	if in.Session == nil {
 		in.Session = sessionInfo{s}
 	}

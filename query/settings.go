@@ -281,8 +281,8 @@ func durationText(ms int64) string {
 }
 
 // meaning collects the settings that travel in entries.
-func (s settings) meaning(role string) (*exec.Meaning, error) {
-	var list []log.Setting
+func (s settings) meaning(role, database string) (*exec.Meaning, error) {
+	list := []log.Setting{{Name: exec.SettingDatabase, Value: database}}
 	for i := range variableList {
 		v := &variableList[i]
 		if v.meaning {
