@@ -7,6 +7,7 @@ import (
 	"github.com/tidemark-db/tidemark/query/exec"
 	"github.com/tidemark-db/tidemark/query/expr"
 	"github.com/tidemark-db/tidemark/query/syscat"
+	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
@@ -137,6 +138,15 @@ func (i sessionInfo) position(name string) (types.Datum, bool) {
 
 // Database implements syscat.Session.
 func (i sessionInfo) Database() string { return i.s.start.Database }
+
+// Databases implements syscat.Session.
+func (i sessionInfo) Databases() []syscat.Database {
+	var out []syscat.Database
+	for _, d := range i.s.e.databases() {
+		out = append(out, syscat.Database{ID: catalog.ID(d.OID), Name: d.Name, Owner: d.Owner, NoConnections: d.NoConnections, Bytes: d.Bytes})
+	}
+	return out
+}
 
 // User implements syscat.Session.
 func (i sessionInfo) User() string { return i.s.start.User }

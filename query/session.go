@@ -85,6 +85,11 @@ func (e *Engine) NewSession(_ context.Context, p StartupParams) (*Session, []Set
 	if err := s.changed(); err != nil {
 		return nil, nil, err
 	}
+	if d, ok := e.info(); ok && d.NoConnections {
+		err := sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "database \"%s\" is not currently accepting connections", d.Name)
+		err.Severity = "FATAL"
+		return nil, nil, err
+	}
 	if err := e.register(s); err != nil {
 		return nil, nil, err
 	}
@@ -282,10 +287,15 @@ func (s *Session) entry(kind log.Kind) *log.Entry {
 
 // context makes the context of an expression that only reads.
 func (s *Session) context(c *catalog.Catalog, in exec.ContextInputs) *expr.Ctx {
-	in.Catalog = exec.NewLazyCatalog(c, s.meaning.SearchPath, s.start.Database, s.start.User)
-	if in.Session == nil {
+	var databases func() []syscat.Database
+	switch asked := in.Session.(type) {
+	case nil:
 		in.Session = sessionInfo{s}
+		databases = sessionInfo{s}.Databases
+	case *validatedSession:
+		databases = asked.Databases
 	}
+	in.Catalog = exec.NewLazyCatalog(c, s.meaning.SearchPath, s.start.Database, s.start.User, databases)
 	return exec.NewContext(s.meaning, in)
 }
 

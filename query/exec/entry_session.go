@@ -94,6 +94,9 @@ func (s *entrySession) Settings() []syscat.Setting { return nil }
 // Activity implements syscat.Session.
 func (s *entrySession) Activity() []syscat.Activity { return nil }
 
+// Databases implements syscat.Session.
+func (s *entrySession) Databases() []syscat.Database { return nil }
+
 // Formatter implements syscat.Session.
 func (s *entrySession) Formatter() *types.Format { return s.meaning.Format }
 

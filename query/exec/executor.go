@@ -217,7 +217,7 @@ func (r *entryRun) context(i int, st *log.Statement) *expr.Ctx {
 	return NewContext(r.meaning, ContextInputs{
 		TxnTime: r.entry.Began, StmtTime: st.Time, Seed: r.entry.Seed, Statement: i,
 		Session: r.session, Sequences: r.seqs,
-		Catalog: NewLazyCatalog(r.txn.Catalog(), r.meaning.SearchPath, r.meaning.Database, r.entry.Role),
+		Catalog: NewLazyCatalog(r.txn.Catalog(), r.meaning.SearchPath, r.meaning.Database, r.entry.Role, nil),
 	})
 }
 
