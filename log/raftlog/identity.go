@@ -65,7 +65,7 @@ func loadIdentity(dir string) (*Identity, error) {
 			return nil, err
 		}
 		id.Hostname = host
-		return id, writeJSON(path, id)
+		return id, WriteJSON(path, id)
 	}
 	return id, nil
 }
@@ -75,7 +75,7 @@ func createIdentity(path, host string) (*Identity, error) {
 		return nil, fmt.Errorf("%s is missing, yet there is a Raft log beside it", path)
 	}
 	id := &Identity{Format: FormatVersion, NodeID: newNodeID(), Hostname: host}
-	return id, writeJSON(path, id)
+	return id, WriteJSON(path, id)
 }
 
 // newNodeID draws a random UUID, version 4.

@@ -41,7 +41,7 @@ func (h *Host) readRecord(id log.ID, replica log.ReplicaID) (record, error) {
 }
 
 func (h *Host) writeRecord(id log.ID, replica log.ReplicaID, r record) error {
-	return writeJSON(h.recordPath(id, replica), r)
+	return WriteJSON(h.recordPath(id, replica), r)
 }
 
 // removeRecord forgets a replica whose data is gone.
@@ -53,8 +53,8 @@ func (h *Host) removeRecord(id log.ID, replica log.ReplicaID) error {
 	return errors.Join(err, syncDir(h.fs.root))
 }
 
-// writeJSON replaces a file atomically and durably.
-func writeJSON(path string, v any) error {
+// WriteJSON replaces a file by the JSON of v, atomically and durably.
+func WriteJSON(path string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
