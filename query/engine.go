@@ -39,6 +39,11 @@ type EngineConfig struct {
 	// shared with the sessions.
 	Executor *exec.Executor
 	Logger   *slog.Logger
+	// Cluster is what the node is part of; nil for a database on its own.
+	Cluster Cluster
+	// Leads reports whether this node leads the log; nil means that it always
+	// does. It is asked often and must not wait.
+	Leads func() bool
 	// ChunkRows is how many rows a chunk of a large transaction has at most; 0
 	// means as many as serve well. A simulation makes do with few.
 	ChunkRows int
@@ -62,6 +67,7 @@ type Engine struct {
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{}
+	stopped  *sqlstate.Error // why no session may begin any more
 }
 
 // NewExecutor returns what applies the entries of a database's log.
@@ -79,6 +85,9 @@ func NewEngine(cfg EngineConfig) *Engine {
 	}
 	if cfg.Seed == nil {
 		cfg.Seed = newSeed
+	}
+	if cfg.Leads == nil {
+		cfg.Leads = func() bool { return true }
 	}
 	e := &Engine{cfg: cfg, sessions: map[*Session]struct{}{}}
 	e.started = e.now()
@@ -173,16 +182,54 @@ func (e *Engine) view() (*sm.View, error) {
 }
 
 // register and forget keep the list behind pg_stat_activity.
-func (e *Engine) register(s *Session) {
+func (e *Engine) register(s *Session) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.stopped != nil {
+		return e.stopped
+	}
 	e.sessions[s] = struct{}{}
+	return nil
 }
 
 func (e *Engine) forget(s *Session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.sessions, s)
+}
+
+// Sessions is how many sessions there are.
+func (e *Engine) Sessions() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.sessions)
+}
+
+// Disconnect ends every session: between statements, or by cancelling the one
+// that it runs, which then has reason as its answer. A nil reason is 57P01. It
+// does not wait for them.
+func (e *Engine) Disconnect(reason *sqlstate.Error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for s := range e.sessions { // order does not matter: all get the same
+		if s.start.Terminate != nil {
+			s.start.Terminate(reason)
+		}
+	}
+}
+
+// Stop is Disconnect for good: sessions that would begin later are refused with
+// the same reason.
+func (e *Engine) Stop(reason *sqlstate.Error) {
+	if reason == nil {
+		reason = sqlstate.New(sqlstate.AdminShutdown, "terminating connection due to administrator command")
+	}
+	fatal := *reason
+	fatal.Severity = "FATAL"
+	e.mu.Lock()
+	e.stopped = &fatal
+	e.mu.Unlock()
+	e.Disconnect(&fatal)
 }
 
 // byPID calls f for the session with that process ID and reports whether there

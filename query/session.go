@@ -90,7 +90,9 @@ func (e *Engine) NewSession(_ context.Context, p StartupParams) (*Session, []Set
 	if err := s.changed(); err != nil {
 		return nil, nil, err
 	}
-	e.register(s)
+	if err := e.register(s); err != nil {
+		return nil, nil, err
+	}
 	return s, s.reported(), nil
 }
 
