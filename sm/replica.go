@@ -37,6 +37,7 @@ type Replica struct {
 
 	published atomic.Pointer[published]
 	halted    atomic.Pointer[HaltedError]
+	fenced    atomic.Pointer[FencedError]
 	waiters   waiters
 	catalogs  catalogHistory
 	flushed   atomic.Uint64 // the index up to which Flush has been asked to flush
@@ -56,7 +57,8 @@ type published struct {
 	store      *store
 	generation uint64
 	nextIDs    nextIDs
-	loads      *loadTable // nil when there never were any
+	loads      *loadTable  // nil when there never were any
+	checks     *checkTable // nil when there never were any
 }
 
 // nextIDs are the numbers that a transaction hands out.
@@ -112,6 +114,10 @@ func (r *Replica) load(s *store) error {
 	if err != nil {
 		return err
 	}
+	checks, err := readChecks(s)
+	if err != nil {
+		return err
+	}
 	sums, err := readSums(s)
 	if err != nil {
 		return err
@@ -130,10 +136,11 @@ func (r *Replica) load(s *store) error {
 	r.recent.reset(st.offset)
 	r.catalogs.reset(cat, versions)
 	r.published.Store(&published{
-		position: st.position(), catalog: cat, store: s, loads: loads,
+		position: st.position(), catalog: cat, store: s, loads: loads, checks: checks,
 		nextIDs: nextIDs{id: st.nextID, storage: st.nextStorage, row: st.nextRow},
 	})
 	r.waiters.reached(st.offset)
+	r.judge(checks)
 	return nil
 }
 
@@ -154,7 +161,7 @@ func (r *Replica) publish(a *applier) error {
 	err := errors.Join(old.store.points.advance(), old.store.scans.advance())
 	r.published.Store(&published{
 		position: a.state.position(), catalog: a.cat, store: old.store, generation: old.store.scans.generation.Load(),
-		loads:   a.loads,
+		loads: a.loads, checks: a.checks,
 		nextIDs: nextIDs{id: a.state.nextID, storage: a.state.nextStorage, row: a.state.nextRow},
 	})
 	r.waiters.reached(a.state.offset)
@@ -176,10 +183,13 @@ func (r *Replica) Wait(ctx context.Context, off log.Offset) error {
 	return r.waiters.wait(ctx, off)
 }
 
-// Halted returns why the replica has stopped applying its log (a
-// *HaltedError), or nil. A halted replica serves reads; Apply answers every
-// further entry with a failure and nothing advances.
+// Halted returns why the replica has stopped applying its log (a *HaltedError or
+// *FencedError), or nil. A halted replica serves reads, a fenced one does not;
+// Apply answers every further entry with a failure and nothing advances.
 func (r *Replica) Halted() error {
+	if f := r.fenced.Load(); f != nil {
+		return f
+	}
 	if h := r.halted.Load(); h != nil {
 		return h
 	}
@@ -273,8 +283,16 @@ func (r *Replica) RowCount(t *catalog.Table) int64 {
 }
 
 // View returns a view of the latest offset. It must be closed. The error is
-// log.ErrClosed.
+// log.ErrClosed or a *FencedError.
 func (r *Replica) View() (*View, error) {
+	if f := r.fenced.Load(); f != nil {
+		return nil, f
+	}
+	return r.view()
+}
+
+// view is View also of a fenced replica.
+func (r *Replica) view() (*View, error) {
 	p, err := r.acquire()
 	if err != nil {
 		return nil, err
@@ -284,9 +302,16 @@ func (r *Replica) View() (*View, error) {
 
 // ViewAt returns a view of an older offset, which must be closed. Between two
 // commit offsets it shows the former. Errors are 22023 for an offset below the
-// floor or past the end.
+// floor or past the end, and those of View.
 func (r *Replica) ViewAt(off log.Offset) (*View, error) {
-	v, err := r.View()
+	if f := r.fenced.Load(); f != nil {
+		return nil, f
+	}
+	return r.viewAt(off)
+}
+
+func (r *Replica) viewAt(off log.Offset) (*View, error) {
+	v, err := r.view()
 	if err != nil {
 		return nil, err
 	}

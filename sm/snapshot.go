@@ -57,7 +57,8 @@ func (r *Replica) Save(x any, w io.Writer, stop <-chan struct{}) error {
 // Restore implements log.StateMachine. The stream is built and verified in a
 // directory of its own; what is there now stays in use, and stays what a crash
 // leaves, until the pointer has moved. It ends a halt: the image is from a
-// replica that got past the entry.
+// replica that got past the entry. A fenced replica is good again, and what was
+// wrong with it is kept.
 func (r *Replica) Restore(in io.Reader, stop <-chan struct{}) error {
 	r.applyMu.Lock()
 	defer r.applyMu.Unlock()
@@ -80,12 +81,18 @@ func (r *Replica) Restore(in io.Reader, stop <-chan struct{}) error {
 		// old one could lose what it applies from here.
 		return errors.Join(err, s.db.Close())
 	}
+	remove := func() error { return r.fs.RemoveAll(old.dir) }
+	if r.Fenced() != nil {
+		if remove, err = r.keepFenced(old.dir); err != nil {
+			return err
+		}
+	}
+	r.halted.Store(nil)
+	r.fenced.Store(nil)
+	r.waiters.resume()
 	if err := r.load(s); err != nil {
 		return err
 	}
-	r.halted.Store(nil)
-	r.waiters.resume()
-	remove := func() error { return r.fs.RemoveAll(old.dir) }
 	old.remove.Store(&remove)
 	old.release()
 	return nil
