@@ -73,6 +73,9 @@ type DatabaseInfo struct {
 	// Replicas is how many are wanted.
 	Replicas      int
 	NoConnections bool
+	// Bytes is about what its tables take on this node; negative when they are not
+	// here.
+	Bytes int64
 }
 
 // The OIDs of databases. Those of the first databases are PostgreSQL's; a log's

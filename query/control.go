@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidemark-db/tidemark/query/plan"
@@ -52,6 +53,8 @@ func (s *Session) control(ctx context.Context, c plan.Command, w ResultWriter, d
 		return s.wait(ctx, c, w, describe)
 	case *plan.Accepted:
 		return s.accepted(c, w)
+	case *plan.CreateDatabase, *plan.DropDatabase, *plan.RenameDatabase, *plan.SetReplicas:
+		return s.databaseCommand(ctx, c, w)
 	}
 	return fmt.Errorf("query: no code for %T", c)
 }
@@ -319,6 +322,9 @@ func (s *Session) setting(name string) (string, bool) {
 			return "", true
 		}
 		return s.token.String(), true
+	case plan.SettingReplicas:
+		d, ok := s.e.info()
+		return strconv.Itoa(d.Replicas), ok
 	case "transaction_isolation":
 		if s.tx != nil {
 			return s.tx.isolation, true
@@ -364,8 +370,8 @@ func (s *Session) discard(c *plan.Discard, w ResultWriter) error {
 // accepted runs a statement that has nothing to do here but whose tables must
 // exist.
 func (s *Session) accepted(c *plan.Accepted, w ResultWriter) error {
-	if c.NoBlock && s.tx != nil && s.tx.explicit {
-		return sqlstate.New(sqlstate.ActiveSQLTransaction, "%s cannot run inside a transaction block", c.Tag)
+	if err := s.alone(c, false); err != nil {
+		return err
 	}
 	if c.Tag == "LOCK TABLE" && (s.tx == nil || !s.tx.explicit) {
 		return sqlstate.New(sqlstate.NoActiveSQLTransaction, "LOCK TABLE can only be used in transaction blocks")

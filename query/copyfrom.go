@@ -119,7 +119,7 @@ func (s *Session) copyProgram(spec *plan.CopySpec) (*exec.Program, error) {
 	cat := s.catalog()
 	now := s.e.now()
 	ec := s.context(cat, exec.ContextInputs{TxnTime: now, StmtTime: now})
-	st, err := plan.BindCopyFrom(plan.Env{Catalog: cat, Database: s.e.cfg.Database, SearchPath: s.meaning.SearchPath, Ctx: ec, Write: true}, spec)
+	st, err := plan.BindCopyFrom(plan.Env{Catalog: cat, Database: s.start.Database, SearchPath: s.meaning.SearchPath, Ctx: ec, Write: true}, spec)
 	if err != nil {
 		return nil, err
 	}

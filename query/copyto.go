@@ -17,7 +17,7 @@ type resultColumn = plan.ResultColumn
 // copyTo is COPY … TO STDOUT: it runs a query and sends its rows in another form.
 func (s *Session) copyTo(ctx context.Context, c *plan.CopySpec, w ResultWriter) error {
 	cat := s.catalog()
-	q, err := plan.CopyToQuery(plan.Env{Catalog: cat, Database: s.e.cfg.Database, SearchPath: s.meaning.SearchPath}, c)
+	q, err := plan.CopyToQuery(plan.Env{Catalog: cat, Database: s.start.Database, SearchPath: s.meaning.SearchPath}, c)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ const (
 
 // EngineConfig says what an engine works on.
 type EngineConfig struct {
-	// Database is the name sessions connect to.
+	// Database is the name sessions connect to, until Rename.
 	Database string
 	// Node names the node among those that have the log.
 	Node    uint64
@@ -71,6 +71,7 @@ type Engine struct {
 	loading chan struct{}
 
 	mu       sync.Mutex
+	name     string // of the database
 	sessions map[*Session]struct{}
 	stopped  *sqlstate.Error // why no session may begin any more
 }
@@ -97,7 +98,7 @@ func NewEngine(cfg EngineConfig) *Engine {
 	if cfg.Leads == nil {
 		cfg.Leads = func() bool { return true }
 	}
-	e := &Engine{cfg: cfg, sessions: map[*Session]struct{}{}}
+	e := &Engine{cfg: cfg, name: cfg.Database, sessions: map[*Session]struct{}{}}
 	e.started = e.now()
 	e.scripts, _ = lru.New[string, []plan.Command](scriptCacheSize)
 	e.blocks = newSequenceBlocks(e)
@@ -192,12 +193,18 @@ func (e *Engine) view() (*sm.View, error) {
 	return v, nil
 }
 
-// register and forget keep the list behind pg_stat_activity.
+// register and forget keep the list of sessions. A session whose name is not the
+// database's, or no longer, is refused.
 func (e *Engine) register(s *Session) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.stopped != nil {
 		return e.stopped
+	}
+	if s.start.Database != e.name {
+		err := sqlstate.New(sqlstate.InvalidCatalogName, "database \"%s\" does not exist", s.start.Database)
+		err.Severity = "FATAL"
+		return err
 	}
 	e.sessions[s] = struct{}{}
 	return nil
@@ -241,6 +248,14 @@ func (e *Engine) Stop(reason *sqlstate.Error) {
 	e.stopped = &fatal
 	e.mu.Unlock()
 	e.Disconnect(&fatal)
+}
+
+// Rename makes name the one that new sessions connect to. Sessions that there are
+// keep the old one, so there ought to be none.
+func (e *Engine) Rename(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.name = name
 }
 
 // byPID calls f for the session with that process ID and reports whether there

@@ -7,6 +7,7 @@ import (
 	"github.com/tidemark-db/tidemark/query/exec"
 	"github.com/tidemark-db/tidemark/query/expr"
 	"github.com/tidemark-db/tidemark/query/syscat"
+	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
@@ -81,7 +82,7 @@ func (i sessionInfo) identity(name string, args []types.Datum) (types.Datum, boo
 	case "current_user", "session_user", "getpgusername":
 		return types.String(s.start.User), true
 	case "current_database":
-		return types.String(s.e.cfg.Database), true
+		return types.String(s.start.Database), true
 	case "current_schema":
 		for _, n := range s.meaning.SearchPath {
 			if s.catalog().SchemaByName(n) != nil {
@@ -136,7 +137,16 @@ func (i sessionInfo) position(name string) (types.Datum, bool) {
 }
 
 // Database implements syscat.Session.
-func (i sessionInfo) Database() string { return i.s.e.cfg.Database }
+func (i sessionInfo) Database() string { return i.s.start.Database }
+
+// Databases implements syscat.Session.
+func (i sessionInfo) Databases() []syscat.Database {
+	var out []syscat.Database
+	for _, d := range i.s.e.databases() {
+		out = append(out, syscat.Database{ID: catalog.ID(d.OID), Name: d.Name, Owner: d.Owner, NoConnections: d.NoConnections, Bytes: d.Bytes})
+	}
+	return out
+}
 
 // User implements syscat.Session.
 func (i sessionInfo) User() string { return i.s.start.User }

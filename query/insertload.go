@@ -78,7 +78,7 @@ func (s *Session) tryInsert(ctx context.Context, st *statement, w ResultWriter) 
 	defer txn.Close()
 	e := s.entry(log.KindCommand)
 	e.Seed, e.Snapshot = s.e.cfg.Seed(), v.Offset()
-	in := exec.ContextInputs{TxnTime: e.Began, StmtTime: e.Time, Seed: e.Seed, Session: exec.NewEntrySession(e, s.meaning, s.e.cfg.Database, txn, false)}
+	in := exec.ContextInputs{TxnTime: e.Began, StmtTime: e.Time, Seed: e.Seed, Session: exec.NewEntrySession(e, s.meaning, txn, false)}
 	prog, err := s.program(st, v.Catalog(), in, true)
 	if err != nil {
 		return false, err

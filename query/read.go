@@ -50,7 +50,7 @@ func (s *Session) target(text string) (off log.Offset, isToken bool, err error) 
 	switch {
 	case t.Log != s.e.cfg.LogID:
 		return 0, true, sqlstate.New(sqlstate.InvalidParameterValue, "token \"%s\" is of another log", text).
-			WithDetail("Database \"%s\" is log %d.", s.e.cfg.Database, s.e.cfg.LogID)
+			WithDetail("Database \"%s\" is log %d.", s.start.Database, s.e.cfg.LogID)
 	case t.Epoch != epoch:
 		return 0, true, sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "token \"%s\" is from an abandoned history", text).
 			WithDetail("The log is in epoch %d.", epoch)

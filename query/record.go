@@ -112,7 +112,7 @@ func (tx *transaction) free() bool {
 func (s *Session) entrySession() exec.EntrySession {
 	e := s.entry(log.KindTransaction)
 	e.Began, e.Seed = s.tx.began, s.tx.seed
-	return exec.NewEntrySession(e, s.meaning, s.e.cfg.Database, s.tx.txn, s.tx.traced)
+	return exec.NewEntrySession(e, s.meaning, s.tx.txn, s.tx.traced)
 }
 
 // pending is the entry of what the transaction has done so far.

@@ -82,14 +82,14 @@ func noBlock(w ResultWriter, tag string) error {
 // program plans a statement.
 func (s *Session) program(st *statement, c *catalog.Catalog, in exec.ContextInputs, write bool) (*exec.Program, error) {
 	return s.e.cfg.Executor.Plans.Program(exec.Request{Query: st.query, Catalog: c, Meaning: s.meaning,
-		Database: s.e.cfg.Database, Params: st.types, Ctx: func() *expr.Ctx { return s.context(c, in) }, Write: write})
+		Params: st.types, Ctx: func() *expr.Ctx { return s.context(c, in) }, Write: write})
 }
 
 // runtime makes what a program runs in.
 func (s *Session) runtime(ctx context.Context, st *statement, txn *sm.Txn, v *sm.View, in exec.ContextInputs, w ResultWriter) *exec.Runtime {
 	ec := s.context(txn.Catalog(), in)
 	ec.Params = st.params
-	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, Planner: &exec.Planner{Plans: s.e.cfg.Executor.Plans, Meaning: s.meaning, Database: s.e.cfg.Database},
+	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, Planner: &exec.Planner{Plans: s.e.cfg.Executor.Plans, Meaning: s.meaning},
 		SearchPath: s.meaning.SearchPath, User: s.start.User,
 		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Txn: txn, Session: sessionInfo{s}, SearchPath: s.meaning.SearchPath}}
 	if s.tx != nil {

@@ -66,11 +66,6 @@ type activity struct {
 // NewSession begins a session. The settings returned are those that the client
 // is told of at the start.
 func (e *Engine) NewSession(_ context.Context, p StartupParams) (*Session, []Setting, error) {
-	if p.Database != e.cfg.Database {
-		err := sqlstate.New(sqlstate.InvalidCatalogName, "database \"%s\" does not exist", p.Database)
-		err.Severity = "FATAL"
-		return nil, nil, err
-	}
 	if p.Replication != "" && !isOff(p.Replication) {
 		err := sqlstate.New(sqlstate.FeatureNotSupported, "replication connections are not supported")
 		err.Severity = "FATAL"
@@ -88,6 +83,11 @@ func (e *Engine) NewSession(_ context.Context, p StartupParams) (*Session, []Set
 		s.settings = next
 	}
 	if err := s.changed(); err != nil {
+		return nil, nil, err
+	}
+	if d, ok := e.info(); ok && d.NoConnections {
+		err := sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "database \"%s\" is not currently accepting connections", d.Name)
+		err.Severity = "FATAL"
 		return nil, nil, err
 	}
 	if err := e.register(s); err != nil {
@@ -119,7 +119,7 @@ func (s *Session) reported() []Setting {
 
 // changed brings what is derived from the settings up to date.
 func (s *Session) changed() error {
-	m, err := s.settings.meaning(s.start.User)
+	m, err := s.settings.meaning(s.start.User, s.start.Database)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (s *Session) catalog() *catalog.Catalog {
 }
 
 func (s *Session) catalogInfo(c *catalog.Catalog) *syscat.CatalogInfo {
-	return syscat.NewCatalogInfo(c, s.meaning.SearchPath, s.e.cfg.Database, s.start.User)
+	return syscat.NewCatalogInfo(c, s.meaning.SearchPath, s.start.Database, s.start.User)
 }
 
 // Format says how values become text for this client.
@@ -287,10 +287,15 @@ func (s *Session) entry(kind log.Kind) *log.Entry {
 
 // context makes the context of an expression that only reads.
 func (s *Session) context(c *catalog.Catalog, in exec.ContextInputs) *expr.Ctx {
-	in.Catalog = exec.NewLazyCatalog(c, s.meaning.SearchPath, s.e.cfg.Database, s.start.User)
-	if in.Session == nil {
+	var databases func() []syscat.Database
+	switch asked := in.Session.(type) {
+	case nil:
 		in.Session = sessionInfo{s}
+		databases = sessionInfo{s}.Databases
+	case *validatedSession:
+		databases = asked.Databases
 	}
+	in.Catalog = exec.NewLazyCatalog(c, s.meaning.SearchPath, s.start.Database, s.start.User, databases)
 	return exec.NewContext(s.meaning, in)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/exec"
 	"github.com/tidemark-db/tidemark/query/parser"
+	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/query/syscat"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
@@ -113,6 +114,7 @@ var variableList = []variable{
 	{name: exec.SettingMaxBytes, value: defaultMaxBytes, kind: "integer", category: catOwn, check: checkCount, desc: "How many bytes a transaction may write (0: no bound)."},
 	{name: exec.SettingMaxRows, value: defaultMaxRows, kind: "integer", category: catOwn, check: checkCount, desc: "How many rows a transaction may change (0: no bound)."},
 	{name: exec.SettingMaxSteps, value: defaultMaxSteps, kind: "integer", category: catOwn, check: checkCount, desc: "How many rows the statements of a transaction that write may look at (0: no bound)."},
+	{name: plan.SettingReplicas, value: strconv.Itoa(plan.DefaultReplicas), kind: "integer", category: catOwn, fixed: true, desc: "How many replicas the database is to have; ALTER DATABASE … SET changes it."},
 	{name: settingReadAfter, kind: "string", category: catOwn, desc: "Reads wait until this token or LSN has been applied."},
 	{name: settingToken, kind: "string", category: catOwn, fixed: true, desc: "The token of the session's last commit."},
 	{name: settingWaitTimeout, value: "5s", kind: "string", category: catOwn, check: checkDuration, desc: "How long a read waits for tidemark.read_after."},
@@ -281,8 +283,8 @@ func durationText(ms int64) string {
 }
 
 // meaning collects the settings that travel in entries.
-func (s settings) meaning(role string) (*exec.Meaning, error) {
-	var list []log.Setting
+func (s settings) meaning(role, database string) (*exec.Meaning, error) {
+	list := []log.Setting{{Name: exec.SettingDatabase, Value: database}}
 	for i := range variableList {
 		v := &variableList[i]
 		if v.meaning {

@@ -50,12 +50,12 @@ func TestSettings(t *testing.T) {
 
 func TestMeaningCarriesWhatChangesMeaning(t *testing.T) {
 	var s settings
-	m, err := s.meaning("ada")
+	m, err := s.meaning("ada", "postgres")
 	require.NoError(t, err)
 	require.Equal(t, []string{"ada", "public"}, m.SearchPath)
 	next, err := s.with("search_path", `"My Schema", tidemark`, false, false)
 	require.NoError(t, err)
-	n, err := next.meaning("ada")
+	n, err := next.meaning("ada", "postgres")
 	require.NoError(t, err)
 	require.Equal(t, []string{"My Schema", "tidemark"}, n.SearchPath)
 	require.NotEqual(t, m.Key, n.Key)

@@ -87,6 +87,9 @@ func (s *Session) script(ctx context.Context, cmds []plan.Command, w ResultWrite
 				return err
 			}
 		}
+		if err := s.alone(c, len(cmds) > 1); err != nil && (s.tx == nil || !s.tx.failed) {
+			return err
+		}
 		if err := s.command(ctx, c, w); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/exec"
+	"github.com/tidemark-db/tidemark/query/syscat"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
@@ -32,6 +33,12 @@ func (v *validatedSession) Setting(name string) (string, bool) {
 		v.settings = append(v.settings, log.Setting{Name: strings.ToLower(name), Value: value})
 	}
 	return value, ok
+}
+
+// Databases implements syscat.Session.
+func (v *validatedSession) Databases() []syscat.Database {
+	v.foreign = "about databases"
+	return v.sessionInfo.Databases()
 }
 
 // SetSetting implements expr.SessionInfo.

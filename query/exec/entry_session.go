@@ -25,16 +25,15 @@ type EntrySession interface {
 // in txn; traced says that the number of its transaction has been asked for
 // before. A session that runs a statement ahead of its entry uses it too, so that
 // both answer alike.
-func NewEntrySession(e *log.Entry, m *Meaning, database string, txn *sm.Txn, traced bool) EntrySession {
-	return &entrySession{entry: e, meaning: m, database: database, txn: txn, traced: traced}
+func NewEntrySession(e *log.Entry, m *Meaning, txn *sm.Txn, traced bool) EntrySession {
+	return &entrySession{entry: e, meaning: m, txn: txn, traced: traced}
 }
 
 type entrySession struct {
-	entry    *log.Entry
-	meaning  *Meaning
-	database string
-	txn      *sm.Txn
-	traced   bool
+	entry   *log.Entry
+	meaning *Meaning
+	txn     *sm.Txn
+	traced  bool
 }
 
 // Traced implements EntrySession.
@@ -64,7 +63,7 @@ func (s *entrySession) Call(name string, _ []types.Datum) (types.Datum, bool, er
 	case "current_user", "session_user", "user", "current_role":
 		return types.String(s.entry.Role), true, nil
 	case "current_database", "current_catalog":
-		return types.String(s.database), true, nil
+		return types.String(s.meaning.Database), true, nil
 	case "current_schema":
 		for _, name := range s.meaning.SearchPath {
 			if s.txn.Catalog().SchemaByName(name) != nil {
@@ -87,13 +86,16 @@ func (s *entrySession) Call(name string, _ []types.Datum) (types.Datum, bool, er
 }
 
 // Database implements syscat.Session.
-func (s *entrySession) Database() string { return s.database }
+func (s *entrySession) Database() string { return s.meaning.Database }
 
 // Settings implements syscat.Session.
 func (s *entrySession) Settings() []syscat.Setting { return nil }
 
 // Activity implements syscat.Session.
 func (s *entrySession) Activity() []syscat.Activity { return nil }
+
+// Databases implements syscat.Session.
+func (s *entrySession) Databases() []syscat.Database { return nil }
 
 // Formatter implements syscat.Session.
 func (s *entrySession) Formatter() *types.Format { return s.meaning.Format }

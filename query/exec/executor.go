@@ -21,7 +21,8 @@ const maxResultBytes = 256 << 20
 
 // Executor runs the statements of log entries: it is the sm.Executor.
 type Executor struct {
-	Plans    *Plans
+	Plans *Plans
+	// Database is the name of the database for entries that do not carry it.
 	Database string
 	// BeforeExecute, when set, is called with every entry; tests make it panic.
 	BeforeExecute func(e *log.Entry)
@@ -37,12 +38,21 @@ func (x *Executor) meaning(e *log.Entry) (*Meaning, error) {
 	if x.last != nil && x.lastRole == e.Role && slices.Equal(x.last.Settings, e.Settings) {
 		return x.last, nil
 	}
-	m, err := NewMeaning(slices.Clone(e.Settings), e.Role)
+	m, err := x.read(slices.Clone(e.Settings), e.Role)
 	if err != nil {
 		return nil, err
 	}
 	x.last, x.lastRole = m, e.Role
 	return m, nil
+}
+
+// read reads the settings of an entry of this database.
+func (x *Executor) read(settings []log.Setting, role string) (*Meaning, error) {
+	m, err := NewMeaning(settings, role)
+	if err == nil && m.Database == "" {
+		m.Database = x.Database
+	}
+	return m, err
 }
 
 // entryRun is the execution of one entry.
@@ -90,7 +100,7 @@ func (x *Executor) Execute(txn *sm.Txn, e *log.Entry) (log.Result, error) {
 
 func (x *Executor) newRun(txn *sm.Txn, e *log.Entry, m *Meaning) *entryRun {
 	return &entryRun{x: x, txn: txn, entry: e, meaning: m, seqs: newEntrySequences(txn, e),
-		session: NewEntrySession(e, m, x.Database, txn, false), steps: &Steps{Limit: e.Budget.Steps}, keys: NewConstraints()}
+		session: NewEntrySession(e, m, txn, false), steps: &Steps{Limit: e.Budget.Steps}, keys: NewConstraints()}
 }
 
 // command executes the statements of a single-shot entry.
@@ -159,18 +169,18 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 	}
 	ctx.Params = params
 	rt := &Runtime{Txn: r.txn, Expr: ctx, Constraints: r.keys, Cancel: r.cancel,
-		Planner: &Planner{r.x.Plans, r.meaning, r.x.Database}, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
+		Planner: &Planner{r.x.Plans, r.meaning}, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
 		Virtual: &syscat.Context{Catalog: r.txn.Catalog(), Txn: r.txn, Session: r.session, SearchPath: r.meaning.SearchPath}}
 	q, err := r.x.Plans.Query(st.Text)
 	if err != nil && (st.Copy != nil || r.entry.Kind == log.KindStage) {
-		prog, err := CopyProgram(st.Text, plan.Env{Catalog: r.txn.Catalog(), Database: r.x.Database,
+		prog, err := CopyProgram(st.Text, plan.Env{Catalog: r.txn.Catalog(), Database: r.meaning.Database,
 			SearchPath: r.meaning.SearchPath, Ctx: ctx, Write: true})
 		return prog, rt, err
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	prog, err := r.x.Plans.Program(Request{Query: q, Catalog: r.txn.Catalog(), Meaning: r.meaning, Database: r.x.Database,
+	prog, err := r.x.Plans.Program(Request{Query: q, Catalog: r.txn.Catalog(), Meaning: r.meaning,
 		Params: declared, Ctx: func() *expr.Ctx { return ctx }, Write: write || !q.Select()})
 	return prog, rt, err
 }
@@ -207,7 +217,7 @@ func (r *entryRun) context(i int, st *log.Statement) *expr.Ctx {
 	return NewContext(r.meaning, ContextInputs{
 		TxnTime: r.entry.Began, StmtTime: st.Time, Seed: r.entry.Seed, Statement: i,
 		Session: r.session, Sequences: r.seqs,
-		Catalog: NewLazyCatalog(r.txn.Catalog(), r.meaning.SearchPath, r.x.Database, r.entry.Role),
+		Catalog: NewLazyCatalog(r.txn.Catalog(), r.meaning.SearchPath, r.meaning.Database, r.entry.Role, nil),
 	})
 }
 

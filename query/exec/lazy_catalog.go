@@ -13,17 +13,20 @@ type lazyCatalog struct {
 	catalog        *catalog.Catalog
 	path           []string
 	database, user string
+	databases      func() []syscat.Database
 	info           *syscat.CatalogInfo
 }
 
-// NewLazyCatalog returns what functions may ask of a catalog.
-func NewLazyCatalog(c *catalog.Catalog, path []string, database, user string) expr.CatalogInfo {
-	return &lazyCatalog{catalog: c, path: path, database: database, user: user}
+// NewLazyCatalog returns what functions may ask of a catalog. databases are those
+// there are, nil in a statement that writes.
+func NewLazyCatalog(c *catalog.Catalog, path []string, database, user string, databases func() []syscat.Database) expr.CatalogInfo {
+	return &lazyCatalog{catalog: c, path: path, database: database, user: user, databases: databases}
 }
 
 func (l *lazyCatalog) get() *syscat.CatalogInfo {
 	if l.info == nil {
 		l.info = syscat.NewCatalogInfo(l.catalog, l.path, l.database, l.user)
+		l.info.Databases = l.databases
 	}
 	return l.info
 }

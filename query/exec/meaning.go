@@ -18,6 +18,10 @@ const (
 	SettingIntervalStyle = "IntervalStyle"
 	SettingFloatDigits   = "extra_float_digits"
 	SettingByteaOutput   = "bytea_output"
+	// SettingDatabase is no setting of the client's but travels like one: what
+	// the database is called may change, and replicas hear of it at different
+	// times.
+	SettingDatabase = "database"
 )
 
 // Names of the settings that bound what one entry may cost at apply.
@@ -33,6 +37,8 @@ type Meaning struct {
 	Settings   []log.Setting
 	SearchPath []string
 	Format     *types.Format
+	// Database is what current_database() is.
+	Database string
 	// Key is equal for equal settings.
 	Key string
 }
@@ -53,6 +59,8 @@ func NewMeaning(settings []log.Setting, role string) (*Meaning, error) {
 
 func (m *Meaning) apply(name, value, role string) error {
 	switch name {
+	case SettingDatabase:
+		m.Database = value
 	case SettingSearchPath:
 		for _, s := range SplitIdentifiers(value) {
 			if s == "$user" {

@@ -71,14 +71,13 @@ func (p *Plans) Remember(text string, q *plan.Query) {
 
 // Request is what a program is made for.
 type Request struct {
-	Query    *plan.Query
-	Catalog  *catalog.Catalog
-	Meaning  *Meaning
-	Database string
-	Params   []*types.Type    // declared types; nil entries are inferred
-	Ctx      func() *expr.Ctx // called when the query has to be planned
-	Write    bool             // will run in apply, or must be fit to
-	Routine  *plan.Routine    // whose body it is part of, or nil
+	Query   *plan.Query
+	Catalog *catalog.Catalog
+	Meaning *Meaning
+	Params  []*types.Type    // declared types; nil entries are inferred
+	Ctx     func() *expr.Ctx // called when the query has to be planned
+	Write   bool             // will run in apply, or must be fit to
+	Routine *plan.Routine    // whose body it is part of, or nil
 }
 
 // Program binds and compiles a query, or finds that done. A catalog with
@@ -87,7 +86,7 @@ func (p *Plans) Program(r Request) (*Program, error) {
 	keep := r.Catalog.Draft() == 0 && len(r.Query.Text()) <= maxCachedText
 	var key planKey
 	if keep {
-		key = planKey{r.Query.Text(), paramKey(r.Params), r.Meaning.Key, r.Database, r.Catalog.Version(), r.Write, 0}
+		key = planKey{r.Query.Text(), paramKey(r.Params), r.Meaning.Key, r.Meaning.Database, r.Catalog.Version(), r.Write, 0}
 		if r.Routine != nil {
 			key.routine = r.Routine.ID
 		}
@@ -114,7 +113,7 @@ func build(r Request) (prog *Program, cacheable bool, err error) {
 			prog, err = nil, sqlstate.New(sqlstate.InternalError, "the statement cannot be planned: %v", p)
 		}
 	}()
-	st, err := r.Query.Bind(plan.Env{Catalog: r.Catalog, Database: r.Database, SearchPath: r.Meaning.SearchPath,
+	st, err := r.Query.Bind(plan.Env{Catalog: r.Catalog, Database: r.Meaning.Database, SearchPath: r.Meaning.SearchPath,
 		Params: r.Params, Ctx: r.Ctx(), Write: r.Write, Routine: r.Routine})
 	if err != nil {
 		return nil, false, err

@@ -23,9 +23,8 @@ const (
 
 // Planner plans the statements of procedures' bodies.
 type Planner struct {
-	Plans    *Plans
-	Meaning  *Meaning
-	Database string
+	Plans   *Plans
+	Meaning *Meaning
 }
 
 // callProgram is a compiled CALL.
@@ -105,7 +104,7 @@ func (pl *Planner) body(rt *Runtime, p *catalog.Procedure, text string) (*Progra
 		m = &own
 	}
 	env := plan.BodyEnv(plan.Env{}, p)
-	return pl.Plans.Program(Request{Query: q, Catalog: rt.Txn.Catalog(), Meaning: m, Database: pl.Database,
+	return pl.Plans.Program(Request{Query: q, Catalog: rt.Txn.Catalog(), Meaning: m,
 		Params: env.Params, Routine: env.Routine, Ctx: func() *expr.Ctx { return rt.Expr }, Write: true})
 }
 

@@ -23,7 +23,7 @@ type Point struct {
 // its deferred constraints. The error is that of Conflict when an answer would be
 // another one now.
 func (x *Executor) Rerun(ctx context.Context, txn *sm.Txn, e *log.Entry) ([]Point, *Constraints, error) {
-	m, err := NewMeaning(e.Settings, e.Role)
+	m, err := x.read(e.Settings, e.Role)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,11 +80,11 @@ func (r *entryRun) use(settings []log.Setting) error {
 	if len(settings) == 0 {
 		return nil
 	}
-	m, err := NewMeaning(settings, r.entry.Role)
+	m, err := r.x.read(settings, r.entry.Role)
 	if err != nil {
 		return err
 	}
-	r.meaning, r.session = m, NewEntrySession(r.entry, m, r.x.Database, r.txn, r.session.Traced())
+	r.meaning, r.session = m, NewEntrySession(r.entry, m, r.txn, r.session.Traced())
 	return nil
 }
 

@@ -91,6 +91,7 @@ func parseOne(sql string, p piece, offset int) (Statement, error) {
 	if st.Assert = st.AST != nil; st.Assert {
 		return st, nil
 	}
+	text = plainAlter(text)
 	plain, err := plainBytes(text)
 	if err != nil {
 		return st, err

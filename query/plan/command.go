@@ -15,6 +15,9 @@ func Classify(st parser.Statement) (Command, error) {
 	if st.Wait != nil {
 		return &Wait{Target: st.Wait.Target, Timeout: st.Wait.Timeout, NoThrow: st.Wait.NoThrow}, nil
 	}
+	if c, err := databaseCommand(st.AST); c != nil || err != nil {
+		return c, err
+	}
 	q := &Query{node: st.AST, text: st.Text, offset: st.Offset, assert: st.Assert}
 	switch n := st.AST.(type) {
 	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt,

@@ -84,8 +84,9 @@ func TestSystemViews(t *testing.T) {
 	require.Equal(t, [][]string{{"public", "postgres", "t"}, {"Other", "ann", "f"}},
 		texts(t, c, "pg_tables", "tablename", "pm_a", "schemaname", "tableowner", "hasindexes"))
 	require.Equal(t, [][]string{{"ann", "t"}, {"bob", "t"}, {"postgres", "t"}}, texts(t, c, "pg_roles", "", "", "rolname", "rolsuper"))
-	require.Equal(t, [][]string{{"postgres", "10", "6", "C.UTF-8", "1663"}},
-		texts(t, c, "pg_database", "", "", "datname", "datdba", "encoding", "datcollate", "dattablespace"))
+	require.Equal(t, [][]string{{"5", "postgres", "10", "6", "C.UTF-8", "1663", "t"}},
+		texts(t, c, "pg_database", "datname", "postgres", "oid", "datname", "datdba", "encoding", "datcollate", "dattablespace", "datallowconn"))
+	require.Equal(t, [][]string{{"16387", "f"}}, texts(t, c, "pg_database", "datname", "shop", "oid", "datallowconn"))
 	require.Equal(t, [][]string{{"a comment", "0"}, {"the name", "2"}}, texts(t, c, "pg_description", "objoid", oid(aID), "description", "objsubid"))
 	require.Equal(t, [][]string{{"8MB", "kB", "session"}}, texts(t, c, "pg_settings", "name", "work_mem", "setting", "unit", "source"))
 	require.Equal(t, [][]string{{"7", "active", "SELECT 1", "NULL"}}, texts(t, c, "pg_stat_activity", "", "", "pid", "state", "query", "client_addr"))

@@ -122,7 +122,7 @@ var catalogTables = map[string]definition{
 	"pg_class":         {pushed: "oid", rows: classRows},
 	"pg_collation":     {rows: collationRows},
 	"pg_constraint":    {pushed: "conrelid", rows: constraintRows},
-	"pg_database":      {rows: databaseRows},
+	"pg_database":      {local: true, rows: databaseRows},
 	"pg_depend":        {rows: dependRows},
 	"pg_description":   {pushed: "objoid", rows: descriptionRows},
 	"pg_index":         {pushed: "indrelid", rows: indexRows},

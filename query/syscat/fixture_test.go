@@ -102,6 +102,10 @@ func (s session) Activity() []syscat.Activity {
 	return []syscat.Activity{{PID: 7, User: "bob", State: "active", Query: "SELECT 1", BackendStart: types.Timestamp(1)}}
 }
 
+func (s session) Databases() []syscat.Database {
+	return []syscat.Database{{ID: 5, Name: "postgres", Bytes: -1}, {ID: 16387, Name: "shop", Owner: "ann", NoConnections: true, Bytes: 77}}
+}
+
 func (s session) Status() syscat.Status {
 	return syscat.Status{LogID: 7, Position: s.replica.Position(), Token: "7.1.0/1000000"}
 }

@@ -18,6 +18,8 @@ type CatalogInfo struct {
 	// index those of the index; nil counts them as 0. It must stay nil in
 	// apply.
 	RelationBytes func(t *catalog.Table, ix *catalog.Index) int64
+	// Databases are those there are. It must stay nil in apply.
+	Databases func() []Database
 	// Txn reads the state of sequences; without it pg_sequence_last_value is
 	// not known.
 	Txn *sm.Txn

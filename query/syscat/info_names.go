@@ -11,7 +11,7 @@ import (
 // nameFuncs translate between names and numbers, and find comments.
 var nameFuncs = map[string]infoFunc{
 	"pg_get_userbyid": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		if name, ok := ci.roleNames().name(oidArg(args[0])); ok {
+		if name, ok := ci.roleName(oidArg(args[0])); ok {
 			return str(name), nil
 		}
 		return str("unknown (OID=" + strconv.FormatInt(args[0].Int(), 10) + ")"), nil
@@ -40,7 +40,7 @@ var nameFuncs = map[string]infoFunc{
 		return strOrNull(ci.comment(object{classClass, oidArg(args[0]), catalog.ColumnNum(n)})), nil
 	},
 	"shobj_description": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
-		if args[1].Str() == "pg_database" && oidArg(args[0]) == databaseOID && ci.database == defaultDatabase {
+		if args[1].Str() == "pg_database" && oidArg(args[0]) == postgresOID {
 			return str(databaseComment), nil
 		}
 		return types.NullDatum, nil

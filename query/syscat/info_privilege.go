@@ -74,16 +74,6 @@ func (ci *CatalogInfo) existsSequence(d types.Datum) (bool, error) {
 	return true, nil
 }
 
-func (ci *CatalogInfo) existsDatabase(d types.Datum) (bool, error) {
-	if d.Kind() != types.KindString {
-		return oidArg(d) == databaseOID, nil
-	}
-	if d.Str() != ci.database {
-		return false, sqlstate.New(sqlstate.InvalidCatalogName, "database \"%s\" does not exist", d.Str())
-	}
-	return true, nil
-}
-
 func (ci *CatalogInfo) existsSchema(d types.Datum) (bool, error) {
 	if d.Kind() != types.KindString {
 		return ci.schemaName(oidArg(d)) != "", nil

@@ -23,7 +23,7 @@ var sizeFuncs = map[string]infoFunc{
 		return ci.size(args[0], func(r *relation) int64 { return ci.ownBytes(r) + ci.indexBytes(r) }), nil
 	},
 	"pg_database_size":   databaseSize,
-	"pg_tablespace_size": databaseSize,
+	"pg_tablespace_size": tablespaceSize,
 	"pg_relation_filenode": func(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
 		rel, ok := relationByID(ci.catalog, oidArg(args[0]))
 		if !ok || rel.kind == kindView {
@@ -102,18 +102,6 @@ func (ci *CatalogInfo) indexBytes(r *relation) int64 {
 		total += ci.bytes(r.table, &r.table.Indexes[i])
 	}
 	return total
-}
-
-func databaseSize(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
-	if args[0].Kind() == types.KindString && args[0].Str() != ci.database && args[0].Str() != "pg_default" {
-		return types.NullDatum, undefinedObject("database", args[0].Str())
-	}
-	total := int64(0)
-	for t := range storedTables(ci.catalog, everyID) {
-		rel := tableRelation(t)
-		total += ci.bytes(t, nil) + ci.indexBytes(&rel)
-	}
-	return types.Int(total), nil
 }
 
 // What B-trees can do, by the names of PostgreSQL's index properties.

@@ -204,6 +204,11 @@ func TestPrivileges(t *testing.T) {
 	require.Equal(t, "NULL", call(t, ci, "has_table_privilege", id(4711), s("SELECT")))
 	require.Equal(t, "t", call(t, ci, "has_schema_privilege", s("public"), s("USAGE")))
 	require.Equal(t, "t", call(t, ci, "has_database_privilege", s("postgres"), s("CONNECT")))
+	_, _, err := ci.Call("has_database_privilege", []types.Datum{s("nope"), s("CONNECT")})
+	require.Equal(t, sqlstate.FeatureNotSupported, sqlstate.CodeOf(err), "the log does not know which databases there are")
+	ci.Databases = session{}.Databases
+	require.Equal(t, "t", call(t, ci, "has_database_privilege", id(16387), s("CONNECT")))
+	require.Equal(t, "NULL", call(t, ci, "has_database_privilege", id(16388), s("CONNECT")))
 	require.Equal(t, "t", call(t, ci, "has_column_privilege", s("pm_a"), s("n"), s("UPDATE")))
 	require.Equal(t, "t", call(t, ci, "has_column_privilege", id(aID), types.Int(3), s("UPDATE")))
 	require.Equal(t, "t", call(t, ci, "has_sequence_privilege", s("pm_a_id_seq"), s("USAGE")))
@@ -242,6 +247,9 @@ func TestSizesAndProperties(t *testing.T) {
 	require.Equal(t, "0", call(t, ci, "pg_relation_size", id(bID), types.String("fsm")))
 	require.Equal(t, "NULL", call(t, ci, "pg_relation_size", id(4711)))
 	require.Equal(t, "3020", call(t, ci, "pg_database_size", types.String("postgres")))
+	ci.Databases = session{}.Databases
+	require.Equal(t, "3020", call(t, ci, "pg_database_size", id(5)))
+	require.Equal(t, "77", call(t, ci, "pg_database_size", types.String("shop")))
 	property := func(col int64, name string) string {
 		return call(t, ci, "pg_index_column_has_property", id(bText), types.Int(col), types.String(name))
 	}

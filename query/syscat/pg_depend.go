@@ -2,7 +2,6 @@ package syscat
 
 import (
 	"github.com/tidemark-db/tidemark/sm/catalog"
-	"github.com/tidemark-db/tidemark/sm/types"
 )
 
 // OIDs of the catalogs that objects are said to be in.
@@ -179,19 +178,7 @@ func descriptionRows(c *Context, r idRange, w *writer) error {
 	return nil
 }
 
-// databaseComment is what PostgreSQL says of the database it makes first.
-const databaseComment = "default administrative connection database"
-
-func shdescriptionRows(c *Context, _ idRange, w *writer) error {
-	if c.database() == defaultDatabase {
-		w.send(num(databaseOID), num(classDatabase), str(databaseComment))
-	}
-	return nil
-}
-
 const (
-	// databaseOID is the OID of the one database a log is.
-	databaseOID = 5
 	// encodingUTF8 is PostgreSQL's number for UTF-8.
 	encodingUTF8 = 6
 	// databaseLocale says how text sorts and which characters are letters: by
@@ -201,22 +188,6 @@ const (
 	tablespaceDefault = 1663
 	tablespaceGlobal  = 1664
 )
-
-func databaseRows(c *Context, _ idRange, w *writer) error {
-	w.begin()
-	w.set("oid", num(databaseOID))
-	w.set("datname", str(c.database()))
-	w.set("datdba", num(superuserOID))
-	w.set("encoding", num(encodingUTF8))
-	w.set("datlocprovider", char('c'))
-	w.set("datallowconn", types.Bool(true))
-	w.set("datconnlimit", num(unlimited))
-	w.set("dattablespace", num(tablespaceDefault))
-	w.set("datcollate", str(databaseLocale))
-	w.set("datctype", str(databaseLocale))
-	w.end()
-	return nil
-}
 
 func tablespaceRows(_ *Context, _ idRange, w *writer) error {
 	for _, t := range []struct {

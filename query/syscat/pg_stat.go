@@ -36,7 +36,7 @@ func settingsRows(c *Context, _ idRange, w *writer) error {
 func activityRows(c *Context, _ idRange, w *writer) error {
 	for _, a := range c.Session.Activity() {
 		w.begin()
-		w.set("datid", num(databaseOID))
+		w.set("datid", num(c.databaseID()))
 		w.set("datname", str(c.database()))
 		w.set("pid", num(a.PID))
 		w.set("usesysid", num(roleID(a.User)))

@@ -62,6 +62,20 @@ func (r *roles) name(id catalog.ID) (string, bool) {
 	return "", false
 }
 
+// roleName names a role; who owns nothing but a database is known by that alone,
+// and not in apply.
+func (ci *CatalogInfo) roleName(id catalog.ID) (string, bool) {
+	if name, ok := ci.roleNames().name(id); ok || ci.Databases == nil {
+		return name, ok
+	}
+	for _, d := range ci.Databases() {
+		if ownerID(d.Owner) == id {
+			return d.Owner, true
+		}
+	}
+	return "", false
+}
+
 // ownerID returns the OID of an owner; what has none is postgres's.
 func ownerID(name string) catalog.ID {
 	if name == "" {
