@@ -71,7 +71,10 @@ func sampleEntries() map[string]*Entry {
 		"unstage": with(KindUnstage, func(e *Entry) { e.Stage = &Stage{ID: StageID{7: 9}} }),
 		"reserve": with(KindReserve, func(e *Entry) { e.Reserve = &Reserve{Sequence: 16390, Count: -32} }),
 		"fence":   with(KindFence, func(e *Entry) { e.Semantics = 2 }),
-		"check":   with(KindCheck, func(e *Entry) { e.Time = math.MinInt64 }),
+		"check": with(KindCheck, func(e *Entry) {
+			e.Time, e.Check = math.MinInt64, &Check{Scan: true, Voters: []ReplicaID{1, math.MaxUint64}}
+		}),
+		"vote": with(KindVote, func(e *Entry) { e.Vote = &Vote{Check: 1 << 40, Replica: 3, Digest: Digest{0: 1, 15: 0xff}} }),
 	}
 }
 

@@ -20,7 +20,8 @@ const (
 	KindUnstage     Kind = 4 // give up staged chunks, or remove what was given up
 	KindReserve     Kind = 5 // reserve a block of sequence values
 	KindFence       Kind = 6 // switch the semantics version
-	KindCheck       Kind = 7 // replicas compare checksums
+	KindCheck       Kind = 7 // replicas note their checksums, to compare them
+	KindVote        Kind = 8 // what one replica has noted
 )
 
 // Semantics is the version of apply's behaviour. An entry is executed with the
@@ -74,6 +75,10 @@ type Entry struct {
 	// Began is transaction_timestamp(): when the client's transaction began, in
 	// microseconds since 2000-01-01 UTC.
 	Began int64
+
+	// Check belongs to KindCheck, Vote to KindVote.
+	Check *Check
+	Vote  *Vote
 }
 
 // TransactionID is the number of a transaction, which clients may ask for before

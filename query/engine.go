@@ -44,6 +44,11 @@ type EngineConfig struct {
 	// Leads reports whether this node leads the log; nil means that it always
 	// does. It is asked often and must not wait.
 	Leads func() bool
+	// Voters returns the replicas that have a vote in the log's group; nil means
+	// that there is nobody to compare with.
+	Voters func(ctx context.Context) ([]log.ReplicaID, error)
+	// CheckEvery is how often replicas are compared; 0 means as often as serves well.
+	CheckEvery time.Duration
 	// ChunkRows is how many rows a chunk of a large transaction has at most; 0
 	// means as many as serve well. A simulation makes do with few.
 	ChunkRows int
@@ -81,6 +86,9 @@ func NewExecutor(database string) *exec.Executor {
 func NewEngine(cfg EngineConfig) *Engine {
 	if cfg.ChunkRows == 0 {
 		cfg.ChunkRows = loadChunkRows
+	}
+	if cfg.CheckEvery == 0 {
+		cfg.CheckEvery = checkEvery
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -145,7 +153,10 @@ func askFor(err *sqlstate.Error, e *log.Entry) *sqlstate.Error {
 
 // appendError says what a failed append means to a client.
 func appendError(err error) *sqlstate.Error {
+	var fenced *sm.FencedError
 	switch {
+	case errors.As(err, &fenced):
+		return sqlstate.As(fenced)
 	case errors.Is(err, log.ErrTooLarge):
 		return sqlstate.New(sqlstate.ProgramLimitExceeded, "transaction is too large for one log entry").
 			WithDetail("An entry may have at most %d MB.", log.MaxEntryBytes>>20).

@@ -173,12 +173,14 @@ type history struct {
 	positions map[log.Index]sm.Position
 	offsets   []log.Offset // commits
 	models    map[log.Offset]model
+	digests   map[log.Offset]log.Digest // by scans
+	vote      log.Vote                  // the last one
 }
 
 // record runs a random log on one replica, one entry at a time, and compares it
 // with the model after each.
 func record(t *testing.T, rnd *rand.Rand, n int) *history {
-	h := &history{positions: map[log.Index]sm.Position{}, models: map[log.Offset]model{0: {}}}
+	h := &history{positions: map[log.Index]sm.Position{}, models: map[log.Offset]model{0: {}}, digests: map[log.Offset]log.Digest{}}
 	r := one(t)
 	m := model{}
 	index := log.Index(0)
@@ -187,6 +189,9 @@ func record(t *testing.T, rnd *rand.Rand, n int) *history {
 		index += log.Index(1 + rnd.IntN(2))
 		lines := script(rnd)
 		data, step := loads.step(t, m)
+		if data == nil && rnd.IntN(8) == 0 {
+			data, step = h.compare(t, rnd, r), func() (model, bool, bool) { return m, true, false }
+		}
 		if data == nil {
 			data = entry(t, lines...)
 		}
@@ -218,6 +223,28 @@ func record(t *testing.T, rnd *rand.Rand, n int) *history {
 	sound(t, r)
 	loads.clear(t, r)
 	return h
+}
+
+// compare makes the next entry of a comparison: a check, or a vote about one. The
+// second voter always finds what the first one has found.
+func (h *history) compare(t *testing.T, rnd *rand.Rand, r *sm.Replica) []byte {
+	s := r.CheckState()
+	if s.Agreed.Index != max(s.Last.Index, s.LastScan.Index) {
+		if b := r.Ballots(); len(b) > 0 {
+			v, err := r.Vote(t.Context(), b[0])
+			require.NoError(t, err)
+			h.vote = *v
+			if b[0].Scan {
+				h.digests[b[0].Offset] = v.Digest
+			}
+			return encode(t, &log.Entry{Kind: log.KindVote, Vote: v})
+		}
+		if h.vote.Replica == 0 {
+			h.vote.Replica = 5
+			return encode(t, &log.Entry{Kind: log.KindVote, Vote: &h.vote})
+		}
+	}
+	return encode(t, &log.Entry{Kind: log.KindCheck, Check: &log.Check{Scan: rnd.IntN(3) == 0, Voters: []log.ReplicaID{5, 0}}})
 }
 
 // predict runs a script on the model, with the toy's savepoints.
@@ -324,6 +351,13 @@ func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [
 // verifyVersions reads the tables at every offset there ever was, and some
 // between them, by every index in both directions.
 func (h *history) verifyVersions(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
+	require.NoError(t, r.Halted())
+	for off, digest := range h.digests {
+		report, err := r.CheckAt(t.Context(), sm.CheckOptions{Offset: off})
+		require.NoError(t, err)
+		require.Empty(t, report.Problems)
+		require.Equal(t, digest, report.Digest)
+	}
 	for i, off := range h.offsets {
 		ask := off
 		if i+1 < len(h.offsets) && rnd.IntN(4) == 0 {
