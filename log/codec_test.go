@@ -70,7 +70,7 @@ func sampleEntries() map[string]*Entry {
 		"stage":   with(KindStage, func(e *Entry) { e.Stage = &Stage{ID: StageID{7: 9}, Chunk: 2, Rows: []byte("\x01x")} }),
 		"unstage": with(KindUnstage, func(e *Entry) { e.Stage = &Stage{ID: StageID{7: 9}} }),
 		"reserve": with(KindReserve, func(e *Entry) { e.Reserve = &Reserve{Sequence: 16390, Count: -32} }),
-		"fence":   with(KindFence, func(e *Entry) { e.Semantics = 2 }),
+		"fence":   with(KindFence, func(e *Entry) { e.Semantics = 2; e.Earliest = 1 << 40 }),
 		"check":   with(KindCheck, func(e *Entry) { e.Time = math.MinInt64 }),
 	}
 }
@@ -86,6 +86,7 @@ func sampleResults() map[string]*Result {
 			},
 			Drawn: []DrawnValue{{16390, 7}},
 		},
+		"result_repeated": {Offset: 1<<24 + 1000, Repeat: Repeated},
 		"result_failed": {
 			Offset: 1 << 24,
 			Err:    &Failure{Code: "23505", Fields: map[string]string{"S": "ERROR", "M": "duplicate key", "D": "Key (id)=(1)", "n": "t_pkey"}},

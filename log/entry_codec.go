@@ -8,7 +8,7 @@ import (
 // The number of fields of each struct in format version 1, and the fewest
 // bytes that one takes in an array (its header and one byte a field).
 const (
-	entryFields     = 20
+	entryFields     = 21
 	settingFields   = 2
 	statementFields = 8
 	paramFields     = 2
@@ -81,6 +81,7 @@ func (e *Entry) encode(w *writer) {
 	}
 	encodeDrawn(w, e.Current)
 	w.int(e.Began)
+	w.uint(uint64(e.Earliest))
 }
 
 func (e *Entry) decode(r *reader) {
@@ -121,6 +122,7 @@ func (e *Entry) decode(r *reader) {
 	}
 	e.Current = decodeDrawn(r)
 	e.Began = r.int(math.MinInt64, math.MaxInt64)
+	e.Earliest = Place(r.uint(math.MaxUint64))
 }
 
 func (s *Statement) encode(w *writer) {

@@ -32,6 +32,7 @@ type Replica struct {
 	// store: Apply, Sync, Prepare, Restore, Close.
 	applyMu sync.Mutex
 	state   state
+	repeats *repeats
 	closing bool
 	images  int // numbers the checkpoints
 
@@ -112,6 +113,10 @@ func (r *Replica) load(s *store) error {
 	if err != nil {
 		return err
 	}
+	repeats, err := readRepeats(s, st.place)
+	if err != nil {
+		return err
+	}
 	sums, err := readSums(s)
 	if err != nil {
 		return err
@@ -123,7 +128,7 @@ func (r *Replica) load(s *store) error {
 	if st.catalog != cat.Version() {
 		return fmt.Errorf("sm: catalog is of %s, the state says %s", cat.Version(), st.catalog)
 	}
-	r.state = st
+	r.state, r.repeats = st, repeats
 	r.sumsMu.Lock()
 	r.sums = sums
 	r.sumsMu.Unlock()
@@ -141,6 +146,7 @@ func (r *Replica) load(s *store) error {
 func (r *Replica) publish(a *applier) error {
 	old := r.published.Load()
 	r.state = a.state
+	r.repeats.add(a.seen)
 	r.sumsMu.Lock()
 	maps.Copy(r.sums, a.sums)
 	for _, id := range a.dropped {
