@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -165,8 +164,8 @@ func (r *Replica) keepEvidence(f *FencedError, pos Position) error {
 }
 
 // keepFenced keeps what says that the replica was fenced, when a snapshot replaces
-// its state: the report under another name, and, by the function it returns, the
-// store, once that is closed. Of several, the last one stays.
+// its state: by the function it returns, the store, once that is closed. Of
+// several, the last one stays.
 func (r *Replica) keepFenced(store string) (move func() error, err error) {
 	names, err := r.fs.List(r.opt.Dir)
 	if err != nil {
@@ -177,12 +176,24 @@ func (r *Replica) keepFenced(store string) (move func() error, err error) {
 			err = errors.Join(err, r.fs.RemoveAll(r.fs.PathJoin(r.opt.Dir, name)))
 		}
 	}
-	kept := r.fs.PathJoin(r.opt.Dir, evidencePrefix+r.fs.PathBase(store))
-	err = errors.Join(err, r.fs.Rename(r.fs.PathJoin(r.opt.Dir, evidenceName), kept+".json"))
 	if err != nil {
-		r.log.Error("the report about a fenced replica could not be kept", "error", err)
+		return nil, fmt.Errorf("sm: %w", err)
 	}
+	kept := r.fs.PathJoin(r.opt.Dir, evidencePrefix+r.fs.PathBase(store))
 	return func() error { return r.fs.Rename(store, kept) }, nil
+}
+
+// keepReport gives the report another name when the replica is not fenced any
+// more.
+func (r *Replica) keepReport() {
+	from := r.fs.PathJoin(r.opt.Dir, evidenceName)
+	if _, err := r.fs.Stat(from); err != nil || r.Fenced() != nil {
+		return
+	}
+	err := r.fs.Rename(from, r.fs.PathJoin(r.opt.Dir, evidencePrefix+"report.json"))
+	if err = errors.Join(err, syncDir(r.fs, r.opt.Dir)); err != nil {
+		r.log.Error("the report about a replica that was fenced could not be renamed", "error", err)
+	}
 }
 
 // maxSetAside is how many directories of fenced replicas of one log are kept: a
@@ -226,17 +237,4 @@ func SetAside(fs vfs.FS, dir string) (string, error) {
 		return to, fmt.Errorf("sm: %w", err)
 	}
 	return to, nil
-}
-
-// WasFenced reports whether the files of a replica say that it was fenced. A nil
-// fs is the operating system's.
-func WasFenced(fs vfs.FS, dir string) (bool, error) {
-	if fs == nil {
-		fs = vfs.Default
-	}
-	_, err := fs.Stat(fs.PathJoin(dir, evidenceName))
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
 }

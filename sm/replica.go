@@ -93,8 +93,11 @@ func Open(o Options) (*Replica, error) {
 	}
 	s, err := r.openCurrent()
 	if err == nil {
-		if err = r.load(s); err != nil {
+		var c contents
+		if c, err = readContents(s); err != nil {
 			err = errors.Join(err, s.db.Close())
+		} else {
+			r.install(s, c)
 		}
 	}
 	if err != nil {
@@ -104,44 +107,55 @@ func Open(o Options) (*Replica, error) {
 	return r, nil
 }
 
-// load reads what is kept in memory from s and makes s the replica's store.
-func (r *Replica) load(s *store) error {
-	st, err := readState(s)
-	if err != nil {
-		return err
+// contents are what is kept in memory of a store.
+type contents struct {
+	state    state
+	loads    *loadTable
+	checks   *checkTable
+	sums     map[catalog.StorageID]storageSum
+	catalog  *catalog.Catalog
+	versions []log.Offset
+}
+
+// readContents reads what is kept in memory from s. It changes nothing.
+func readContents(s *store) (c contents, err error) {
+	if c.state, err = readState(s); err != nil {
+		return c, err
 	}
-	loads, err := readLoads(s)
-	if err != nil {
-		return err
+	if c.loads, err = readLoads(s); err != nil {
+		return c, err
 	}
-	checks, err := readChecks(s)
-	if err != nil {
-		return err
+	if c.checks, err = readChecks(s); err != nil {
+		return c, err
 	}
-	sums, err := readSums(s)
-	if err != nil {
-		return err
+	if c.sums, err = readSums(s); err != nil {
+		return c, err
 	}
-	cat, versions, err := loadCatalog(s, keys.MaxVersion)
-	if err != nil {
-		return err
+	if c.catalog, c.versions, err = loadCatalog(s, keys.MaxVersion); err != nil {
+		return c, err
 	}
-	if st.catalog != cat.Version() {
-		return fmt.Errorf("sm: catalog is of %s, the state says %s", cat.Version(), st.catalog)
+	if c.state.catalog != c.catalog.Version() {
+		return c, fmt.Errorf("sm: catalog is of %s, the state says %s", c.catalog.Version(), c.state.catalog)
 	}
+	return c, nil
+}
+
+// install makes s the replica's store.
+func (r *Replica) install(s *store, c contents) {
+	st := c.state
 	r.state = st
 	r.sumsMu.Lock()
-	r.sums = sums
+	r.sums = c.sums
 	r.sumsMu.Unlock()
 	r.recent.reset(st.offset)
-	r.catalogs.reset(cat, versions)
+	r.catalogs.reset(c.catalog, c.versions)
 	r.published.Store(&published{
-		position: st.position(), catalog: cat, store: s, loads: loads, checks: checks,
+		position: st.position(), catalog: c.catalog, store: s, loads: c.loads, checks: c.checks,
 		nextIDs: nextIDs{id: st.nextID, storage: st.nextStorage, row: st.nextRow},
 	})
 	r.waiters.reached(st.offset)
-	r.judge(checks)
-	return nil
+	r.judge(c.checks)
+	r.keepReport()
 }
 
 // publish makes what a has committed visible, and wakes who waits for it.

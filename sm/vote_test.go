@@ -197,9 +197,8 @@ func (g *group) fenced(m *member) {
 		require.Equal(g.t, before, m.r.Position())
 		_, err = m.r.Prepare()
 		require.ErrorIs(g.t, err, log.ErrHalted)
-		known, err := sm.WasFenced(m.fs, groupDir)
+		_, err = m.fs.Stat(groupDir + "/fenced.json")
 		require.NoError(g.t, err)
-		require.True(g.t, known)
 		g.restart(m)
 	}
 }
@@ -274,7 +273,7 @@ func (g *group) heal(bad *member) {
 	kept, err := bad.fs.List(groupDir + "/fenced-store-1")
 	require.NoError(g.t, err)
 	require.NotEmpty(g.t, kept)
-	_, err = bad.fs.Stat(groupDir + "/fenced-store-1.json")
+	_, err = bad.fs.Stat(groupDir + "/fenced-report.json")
 	require.NoError(g.t, err)
 	g.write("insert a 501 again 501")
 	g.check(true)
