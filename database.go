@@ -55,6 +55,10 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 		return nil, errors.Join(err, replica.Close())
 	}
 	db := &database{log: r.Log, name: name, replica: replica, shard: shard, logger: n.cfg.Logger.With("database", name)}
+	var cluster query.Cluster
+	if r.Log != metaLog { // where the cluster's state is, it is not asked for
+		cluster = n
+	}
 	db.engine = query.NewEngine(query.EngineConfig{
 		Database: name,
 		Node:     nodeNumber(n.self()),
@@ -63,7 +67,7 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 		Log:      shard,
 		Executor: executor,
 		Logger:   n.cfg.Logger,
-		Cluster:  n,
+		Cluster:  cluster,
 		Leads:    db.leads,
 	})
 	life, stop := context.WithCancel(context.Background())

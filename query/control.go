@@ -52,7 +52,7 @@ func (s *Session) control(ctx context.Context, c plan.Command, w ResultWriter, d
 		}
 		return s.wait(ctx, c, w, describe)
 	case *plan.Accepted:
-		return s.accepted(c, w)
+		return s.accepted(ctx, c, w)
 	case *plan.CreateDatabase, *plan.DropDatabase, *plan.RenameDatabase, *plan.SetReplicas:
 		return s.databaseCommand(ctx, c, w)
 	}
@@ -369,12 +369,17 @@ func (s *Session) discard(c *plan.Discard, w ResultWriter) error {
 
 // accepted runs a statement that has nothing to do here but whose tables must
 // exist.
-func (s *Session) accepted(c *plan.Accepted, w ResultWriter) error {
+func (s *Session) accepted(ctx context.Context, c *plan.Accepted, w ResultWriter) error {
 	if err := s.alone(c, false); err != nil {
 		return err
 	}
 	if c.Tag == "LOCK TABLE" && (s.tx == nil || !s.tx.explicit) {
 		return sqlstate.New(sqlstate.NoActiveSQLTransaction, "LOCK TABLE can only be used in transaction blocks")
+	}
+	if len(c.Tables) > 0 && s.tx == nil {
+		if err := s.confirm(ctx); err != nil {
+			return err
+		}
 	}
 	cat := s.catalog()
 	for _, n := range c.Tables {

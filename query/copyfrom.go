@@ -47,7 +47,7 @@ func (s *Session) copyFrom(ctx context.Context, c *plan.Copy, w ResultWriter) (e
 		if err := s.present(ctx); err != nil {
 			return err
 		}
-	} else if err := s.e.fresh(ctx); err != nil {
+	} else if err := s.confirm(ctx); err != nil {
 		return err
 	}
 	prog, err := s.copyProgram(&c.Spec)

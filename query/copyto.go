@@ -16,8 +16,16 @@ type resultColumn = plan.ResultColumn
 
 // copyTo is COPY … TO STDOUT: it runs a query and sends its rows in another form.
 func (s *Session) copyTo(ctx context.Context, c *plan.CopySpec, w ResultWriter) error {
-	cat := s.catalog()
-	q, err := plan.CopyToQuery(plan.Env{Catalog: cat, Database: s.start.Database, SearchPath: s.meaning.SearchPath}, c)
+	bind := func() (*plan.Query, error) {
+		return plan.CopyToQuery(plan.Env{Catalog: s.catalog(), Database: s.start.Database, SearchPath: s.meaning.SearchPath}, c)
+	}
+	q, err := bind()
+	if err != nil && s.tx == nil { // it may name what this node has not heard of yet
+		if err := s.reach(ctx); err != nil {
+			return err
+		}
+		q, err = bind()
+	}
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ type EngineConfig struct {
 type Engine struct {
 	cfg     EngineConfig
 	started int64
+	fresh   freshness
 	scripts *lru.Cache[string, []plan.Command]
 	blocks  *sequenceBlocks
 	// owner is this process as large transactions name it; loading has room for
@@ -100,6 +101,7 @@ func NewEngine(cfg EngineConfig) *Engine {
 	}
 	e := &Engine{cfg: cfg, name: cfg.Database, sessions: map[*Session]struct{}{}}
 	e.started = e.now()
+	e.fresh.log = cfg.Log
 	e.scripts, _ = lru.New[string, []plan.Command](scriptCacheSize)
 	e.blocks = newSequenceBlocks(e)
 	process := e.cfg.Seed()
@@ -171,17 +173,6 @@ func appendError(err error) *sqlstate.Error {
 		return sqlstate.New(sqlstate.IOError, "the log is halted: %v", err)
 	}
 	return sqlstate.As(err)
-}
-
-// fresh returns once everything acknowledged before the call can be read here.
-func (e *Engine) fresh(ctx context.Context) error {
-	if err := e.cfg.Log.ReadIndex(ctx); err != nil {
-		if ctx.Err() != nil {
-			return exec.Canceled(ctx)
-		}
-		return appendError(err)
-	}
-	return nil
 }
 
 // view returns a view of the newest offset.

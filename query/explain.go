@@ -16,10 +16,12 @@ import (
 // explain is EXPLAIN. With ANALYZE a query is run and its rows are counted;
 // statements that write are not run, because that would need an entry of the log.
 func (s *Session) explain(ctx context.Context, c *plan.Explain, w ResultWriter, describe bool) error {
+	see := s.reach
 	if s.tx != nil {
-		if err := s.present(ctx); err != nil {
-			return err
-		}
+		see = s.present
+	}
+	if err := see(ctx); err != nil {
+		return err
 	}
 	now := s.e.now()
 	in := exec.ContextInputs{TxnTime: now, StmtTime: now, ClockTime: s.e.now, Seed: s.e.cfg.Seed(), Sequences: sessionSequences{s}}

@@ -74,7 +74,11 @@ func (s *Session) planAnew(ctx context.Context, p *prepared) error {
 	if err == nil || s.tx != nil && s.tx.txn != nil {
 		return err
 	}
-	if err := s.e.fresh(ctx); err != nil {
+	wait := s.confirm
+	if q, ok := p.cmd.(*plan.Query); ok && q.Select() {
+		wait = s.reach
+	}
+	if err := wait(ctx); err != nil {
 		return err
 	}
 	return s.plan(p)

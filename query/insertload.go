@@ -69,7 +69,10 @@ func (s *Session) maybeLarge(st *plan.Statement) bool {
 
 // tryInsert runs the query once and stages and commits its rows.
 func (s *Session) tryInsert(ctx context.Context, st *statement, w ResultWriter) (done bool, err error) {
-	v, err := s.readView(ctx)
+	if err := s.confirm(ctx); err != nil {
+		return false, err
+	}
+	v, err := s.e.view()
 	if err != nil {
 		return false, err
 	}

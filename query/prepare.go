@@ -11,7 +11,7 @@ import (
 )
 
 // prepareSQL is PREPARE.
-func (s *Session) prepareSQL(_ context.Context, c *plan.Prepare, w ResultWriter) error {
+func (s *Session) prepareSQL(ctx context.Context, c *plan.Prepare, w ResultWriter) error {
 	if _, dup := s.prepared[c.Name]; dup {
 		return sqlstate.New(sqlstate.DuplicatePreparedStatement, "prepared statement \"%s\" already exists", c.Name)
 	}
@@ -19,7 +19,7 @@ func (s *Session) prepareSQL(_ context.Context, c *plan.Prepare, w ResultWriter)
 		return sqlstate.New(sqlstate.ConfigurationLimitExceeded, "a session may have at most %d prepared statements", maxPrepared)
 	}
 	p := &prepared{name: c.Name, text: c.Query.Text(), cmd: c.Query, declared: c.Types}
-	if err := s.plan(p); err != nil {
+	if err := s.planAnew(ctx, p); err != nil {
 		return err
 	}
 	s.prepared[c.Name] = p

@@ -42,17 +42,13 @@ func (s *Session) timed(ctx context.Context) (context.Context, context.CancelFun
 // autocommit runs one statement on its own: a query on the newest view, anything
 // that writes as one entry of the log.
 func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter) error {
-	v, err := s.readView(ctx)
+	now := s.e.now()
+	in := exec.ContextInputs{TxnTime: now, StmtTime: now, ClockTime: s.e.now, Seed: s.e.cfg.Seed(), Sequences: sessionSequences{s}}
+	v, prog, err := s.planAlone(ctx, st, in)
 	if err != nil {
 		return err
 	}
 	defer v.Close()
-	now := s.e.now()
-	in := exec.ContextInputs{TxnTime: now, StmtTime: now, ClockTime: s.e.now, Seed: s.e.cfg.Seed(), Sequences: sessionSequences{s}}
-	prog, err := s.program(st, v.Catalog(), in, false)
-	if err != nil {
-		return err
-	}
 	if prog.Statement.ReadOnly() {
 		return s.runQuery(ctx, st, prog, v, in, w)
 	}
@@ -67,6 +63,40 @@ func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter)
 	}
 	v.Close()
 	return s.single(ctx, []*statement{st}, w)
+}
+
+// planAlone plans a statement that is on its own, and returns the view that a query
+// of it is to read. What writes is executed at its place in the log, so to plan it
+// the state that is here will do, unless that lacks what it names.
+func (s *Session) planAlone(ctx context.Context, st *statement, in exec.ContextInputs) (*sm.View, *exec.Program, error) {
+	wait := s.reach
+	if !st.query.Select() {
+		v, err := s.e.view()
+		if err != nil {
+			return nil, nil, err
+		}
+		prog, err := s.program(st, v.Catalog(), in, false)
+		if err == nil && !prog.Statement.ReadOnly() {
+			return v, prog, nil
+		}
+		v.Close()
+		if err != nil {
+			wait = s.confirm
+		}
+	}
+	if err := wait(ctx); err != nil {
+		return nil, nil, err
+	}
+	v, err := s.e.view()
+	if err != nil {
+		return nil, nil, err
+	}
+	prog, err := s.program(st, v.Catalog(), in, false)
+	if err != nil {
+		v.Close()
+		return nil, nil, err
+	}
+	return v, prog, nil
 }
 
 // noBlock answers a statement that outside a transaction block has no effect.
@@ -389,14 +419,14 @@ func (s *Session) wait(ctx context.Context, c *plan.Wait, w ResultWriter, descri
 	if timeout < 0 {
 		timeout = s.waitTimeout()
 	}
+	timeout = max(timeout, time.Millisecond)
 	status := "success"
 	if isToken {
-		err = s.e.fresh(ctx)
-		if err == nil {
-			err = s.waitFor(ctx, c.Target)
-		}
+		inner, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		err = s.waitToken(ctx, inner, c.Target)
 	} else {
-		err = s.waitUntil(ctx, off, max(timeout, time.Millisecond))
+		err = s.waitUntil(ctx, off, timeout)
 	}
 	if err != nil {
 		if !c.NoThrow || ctx.Err() != nil || sqlstate.CodeOf(err) != sqlstate.QueryCanceled {
@@ -405,6 +435,18 @@ func (s *Session) wait(ctx context.Context, c *plan.Wait, w ResultWriter, descri
 		status = "timeout"
 	}
 	return sendText(w, describe, "status", status, "WAIT")
+}
+
+// waitToken is WAIT FOR with a token.
+func (s *Session) waitToken(ctx, inner context.Context, token string) error {
+	level, _ := s.settings.get(settingReadConsistency)
+	asked := level == readLinearizable
+	if asked {
+		if err := s.e.fresh.confirm(inner); err != nil {
+			return s.readError(ctx, err, 0)
+		}
+	}
+	return s.waitFor(ctx, inner, token, asked)
 }
 
 // sendText sends one row with one text value.

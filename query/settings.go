@@ -20,6 +20,8 @@ const (
 	settingToken             = "tidemark.token"
 	settingReadAfter         = "tidemark.read_after"
 	settingWaitTimeout       = "tidemark.wait_timeout"
+	settingReadConsistency   = "tidemark.read_consistency"
+	settingMaxStaleness      = "tidemark.max_staleness"
 	settingIdempotency       = "tidemark.idempotency_key"
 	settingIdempotencyWindow = "tidemark.idempotency_window"
 )
@@ -115,9 +117,11 @@ var variableList = []variable{
 	{name: exec.SettingMaxRows, value: defaultMaxRows, kind: "integer", category: catOwn, check: checkCount, desc: "How many rows a transaction may change (0: no bound)."},
 	{name: exec.SettingMaxSteps, value: defaultMaxSteps, kind: "integer", category: catOwn, check: checkCount, desc: "How many rows the statements of a transaction that write may look at (0: no bound)."},
 	{name: plan.SettingReplicas, value: strconv.Itoa(plan.DefaultReplicas), kind: "integer", category: catOwn, fixed: true, desc: "How many replicas the database is to have; ALTER DATABASE … SET changes it."},
+	{name: settingMaxStaleness, value: "10s", kind: "string", category: catOwn, check: checkDuration(settingMaxStaleness), desc: "How old what is read may be where tidemark.read_consistency is bounded."},
+	{name: settingReadConsistency, value: readLinearizable, kind: "enum", enum: readLevels, category: catOwn, desc: "What reads are sure to see."},
 	{name: settingReadAfter, kind: "string", category: catOwn, desc: "Reads wait until this token or LSN has been applied."},
 	{name: settingToken, kind: "string", category: catOwn, fixed: true, desc: "The token of the session's last commit."},
-	{name: settingWaitTimeout, value: "5s", kind: "string", category: catOwn, check: checkDuration, desc: "How long a read waits for tidemark.read_after."},
+	{name: settingWaitTimeout, value: "5s", kind: "string", category: catOwn, check: checkDuration(settingWaitTimeout), desc: "How long a read waits for what it has to see."},
 }
 
 var isolationLevels = []string{"serializable", "repeatable read", "read committed", "read uncommitted"}
@@ -156,11 +160,13 @@ func checkDateStyle(v string) (string, error) {
 	return exec.DateStyleName(m.Format), nil
 }
 
-func checkDuration(v string) (string, error) {
-	if d, err := parser.ParseDuration(v); err != nil || d < 0 {
-		return "", sqlstate.New(sqlstate.InvalidParameterValue, "invalid value for parameter \"%s\": \"%s\"", settingWaitTimeout, v)
+func checkDuration(name string) func(string) (string, error) {
+	return func(v string) (string, error) {
+		if d, err := parser.ParseDuration(v); err != nil || d < 0 {
+			return "", sqlstate.New(sqlstate.InvalidParameterValue, "invalid value for parameter \"%s\": \"%s\"", name, v)
+		}
+		return v, nil
 	}
-	return v, nil
 }
 
 // settings are the values of one session that differ from the defaults. A
