@@ -238,6 +238,18 @@ func (x *target) restore(img []byte) (err error, died bool) {
 	return err, false
 }
 
+// save takes a snapshot of the target; died says that it ended as a process would.
+func (x *target) save() (err error, died bool) {
+	defer func() { died = recover() != nil }()
+	x.fault.during(func() {
+		var img any
+		if img, err = x.r.Prepare(); err == nil {
+			err = x.r.Save(img, &bytes.Buffer{}, nil)
+		}
+	})
+	return err, false
+}
+
 // goesOn uses a replica whose restore has failed: it is as it was, and takes the
 // snapshot when nothing is in the way any more.
 func (x *target) goesOn(img []byte, position sm.Position) {
@@ -273,15 +285,14 @@ func TestSaveDisturbsNothing(t *testing.T) {
 			}
 			must(t, x.r, "insert old 3 z 3")
 			latest := x.r.Position()
-			fault.during(func() {
-				img, err := x.r.Prepare()
-				if err == nil {
-					err = x.r.Save(img, &bytes.Buffer{}, nil)
-				}
-				if err != nil {
-					refused++
-				}
-			})
+			err, died := x.save()
+			if died {
+				x.reopen(x.mem.CrashClone(vfs.CrashCloneCfg{}), latest, false, fmt.Sprint("at ", at))
+				return fault.count
+			}
+			if err != nil {
+				refused++
+			}
 			require.Equal(t, latest, x.r.Position())
 			sound(t, x.r)
 			if crashed == nil {
