@@ -1,6 +1,7 @@
 package tidemark
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,12 +29,20 @@ type Config struct {
 	// time may use it.
 	Dir string
 
-	// Addresses, each host:port; port 0 picks a free one. Only loopback
-	// addresses are accepted, because there are no passwords and no encryption
-	// yet.
+	// Addresses, each host:port; port 0 picks a free one. An empty one is what the
+	// node had when it ran last, or else the default. Only loopback addresses are
+	// accepted, because there are no passwords and no encryption yet.
 	SQLAddr  string // for PostgreSQL clients
 	RaftAddr string // for other nodes
 	HTTPAddr string // for health checks and metrics
+
+	// Join is the SQL address of a member of the cluster to join. A node that has
+	// joined, or has begun a cluster of its own, does not need it any more.
+	Join string
+
+	// Via has, for addresses of other nodes, those to connect to in their place: a
+	// tunnel, or the proxy of a test.
+	Via map[string]string
 
 	// CacheBytes is the size of the block cache.
 	CacheBytes int64
@@ -50,24 +59,24 @@ type Config struct {
 	FailPoint func(*log.Entry)
 }
 
-// withDefaults fills what is empty.
+// withDefaults fills what is empty, but for the addresses.
 func (c Config) withDefaults() Config {
-	for _, f := range []struct {
-		field    *string
-		fallback string
-	}{
-		{&c.Dir, DefaultDir}, {&c.SQLAddr, DefaultSQLAddr}, {&c.RaftAddr, DefaultRaftAddr}, {&c.HTTPAddr, DefaultHTTPAddr},
-	} {
-		if *f.field == "" {
-			*f.field = f.fallback
-		}
-	}
+	c.Dir = cmp.Or(c.Dir, DefaultDir)
 	if c.CacheBytes == 0 {
 		c.CacheBytes = DefaultCacheBytes
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	return c
+}
+
+// withAddresses fills the addresses that are empty: with those of the last run,
+// or with the defaults.
+func (c Config) withAddresses(last addresses) Config {
+	c.SQLAddr = cmp.Or(c.SQLAddr, last.SQL, DefaultSQLAddr)
+	c.RaftAddr = cmp.Or(c.RaftAddr, last.Raft, DefaultRaftAddr)
+	c.HTTPAddr = cmp.Or(c.HTTPAddr, last.HTTP, DefaultHTTPAddr)
 	return c
 }
 

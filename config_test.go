@@ -20,7 +20,7 @@ func TestOnlyLoopback(t *testing.T) {
 		"127.0.0.1":        "want host:port",
 		"7432":             "want host:port",
 	} {
-		cfg := Config{SQLAddr: bad}.withDefaults()
+		cfg := Config{SQLAddr: bad}.withDefaults().withAddresses(addresses{})
 		require.ErrorContains(t, cfg.validate(), want, bad)
 		_, err := Open(t.Context(), Config{Dir: t.TempDir(), HTTPAddr: bad})
 		require.ErrorContains(t, err, want, bad)
@@ -28,12 +28,12 @@ func TestOnlyLoopback(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	cfg := Config{}.withDefaults()
+	cfg := Config{}.withDefaults().withAddresses(addresses{})
 	require.Equal(t, DefaultDir, cfg.Dir)
 	require.Equal(t, DefaultSQLAddr, cfg.SQLAddr)
 	require.NoError(t, cfg.validate())
 	require.NotNil(t, cfg.Logger)
-	require.Equal(t, "elsewhere", Config{Dir: "elsewhere"}.withDefaults().Dir)
+	require.Equal(t, "elsewhere", Config{Dir: "elsewhere"}.withDefaults().withAddresses(addresses{}).Dir)
 }
 
 func TestAliases(t *testing.T) {

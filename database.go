@@ -3,10 +3,10 @@ package tidemark
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"path/filepath"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +14,6 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/log/raftlog"
-	"github.com/tidemark-db/tidemark/pgwire"
 	"github.com/tidemark-db/tidemark/query"
 	"github.com/tidemark-db/tidemark/sm"
 )
@@ -28,6 +27,8 @@ const flushEvery = 15 * time.Second
 
 // database is one log, the tables it makes, and the engine that reads them.
 type database struct {
+	log     log.ID
+	name    string
 	replica *sm.Replica
 	shard   *raftlog.Shard
 	engine  *query.Engine
@@ -38,32 +39,40 @@ type database struct {
 }
 
 // openDatabase opens the tables, then the log over them, then the engine.
-func openDatabase(n *Node) (*database, error) {
-	executor := query.NewExecutor(databaseName)
+func openDatabase(n *Node, r localReplica, name string) (*database, error) {
+	executor := query.NewExecutor(name)
 	executor.BeforeExecute = n.cfg.FailPoint
 	replica, err := sm.Open(sm.Options{
-		Dir:      filepath.Join(n.cfg.Dir, databasesDir, fmt.Sprint(databaseLog)),
+		Dir:      replicaDir(n.cfg.Dir, r),
 		Cache:    n.cache,
-		Log:      databaseLog,
+		Log:      r.Log,
+		Replica:  r.Replica,
 		Executor: executor,
 		Logger:   n.cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	shard, err := n.host.OpenShard(databaseLog, replica, raftlog.ShardOptions{})
+	shard, err := n.host.OpenShard(r.Log, replica, r.shardOptions())
 	if err != nil {
 		return nil, errors.Join(err, replica.Close())
 	}
-	db := &database{replica: replica, shard: shard, logger: n.cfg.Logger}
+	db := &database{log: r.Log, name: name, replica: replica, shard: shard, logger: n.cfg.Logger.With("database", name)}
+	var cluster query.Cluster
+	if r.Log != metaLog { // where the cluster's state is, it is not asked for
+		cluster = n
+	}
 	db.engine = query.NewEngine(query.EngineConfig{
-		Database: databaseName,
-		Node:     nodeNumber(n.host.Identity().NodeID),
-		LogID:    databaseLog,
+		Database: name,
+		Node:     nodeNumber(n.self()),
+		LogID:    r.Log,
 		Replica:  replica,
 		Log:      shard,
 		Executor: executor,
 		Logger:   n.cfg.Logger,
+		Cluster:  cluster,
+		Leads:    db.leads,
+		Voters:   db.voters,
 	})
 	life, stop := context.WithCancel(context.Background())
 	db.stop = stop
@@ -77,17 +86,39 @@ func openDatabase(n *Node) (*database, error) {
 }
 
 // nodeNumber is a node's identity as a number.
-func nodeNumber(id string) uint64 { return xxhash.Sum64String(id) }
+func nodeNumber(id log.NodeID) uint64 { return xxhash.Sum64String(string(id)) }
 
-// sessions lets the wire make sessions of the engine.
-func (db *database) sessions() pgwire.SessionFactory {
-	return pgwire.SessionFactoryFunc(func(ctx context.Context, p query.StartupParams) (pgwire.Session, []query.Setting, error) {
-		session, settings, err := db.engine.NewSession(ctx, p)
-		if err != nil {
-			return nil, nil, err // not a nil *Session in an interface
-		}
-		return session, settings, nil
-	})
+// leads says whether this node's replica leads its group, as far as it knows.
+func (db *database) leads() bool {
+	leader, _, ok := db.shard.Leader()
+	return ok && leader == db.shard.Replica()
+}
+
+// voters are the replicas whose states are compared.
+func (db *database) voters(ctx context.Context) ([]log.ReplicaID, error) {
+	m, err := db.shard.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(m.Voters)), nil
+}
+
+// status is what other nodes are told of the database.
+func (db *database) status() replicaStatus {
+	pos := db.replica.Position()
+	s := replicaStatus{
+		Log: db.log, Replica: db.shard.Replica(),
+		Index: pos.Index, Offset: pos.Offset, End: pos.End, LogTime: pos.Time,
+		Sessions: db.engine.Sessions(),
+	}
+	if leader, term, ok := db.shard.Leader(); ok {
+		s.Leader, s.Term = leader, term
+	}
+	if err := db.replica.Halted(); err != nil {
+		s.Halted = err.Error()
+	}
+	s.Fenced = db.replica.Fenced() != nil
+	return s
 }
 
 // flush writes new state to files from time to time, until ctx ends.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/tidemark-db/tidemark/query"
 )
 
 // Bounds of the HTTP endpoints, so that a slow client holds nothing for long.
@@ -27,8 +30,6 @@ type endpoints struct {
 func newEndpoints(n *Node) *endpoints {
 	e := &endpoints{node: n, metrics: metrics.NewSet()}
 	e.metrics.NewGauge("tidemark_sql_connections", func() float64 { return float64(n.server.Connections()) })
-	e.metrics.NewGauge("tidemark_log_offset_bytes", func() float64 { return float64(n.db.replica.Position().Offset) })
-	e.metrics.NewGauge("tidemark_log_applied_index", func() float64 { return float64(n.db.replica.Applied()) })
 	e.metrics.NewGauge("tidemark_raft_log_syncs_total", func() float64 { return float64(n.host.Syncs()) })
 	e.metrics.NewGauge("tidemark_ready", func() float64 {
 		if n.notReady() != nil {
@@ -40,6 +41,8 @@ func newEndpoints(n *Node) *endpoints {
 	mux.HandleFunc("GET /healthz", e.health)
 	mux.HandleFunc("GET /readyz", e.ready)
 	mux.HandleFunc("GET /metrics", e.writeMetrics)
+	mux.HandleFunc("POST "+statusPath, n.peers.serveStatus)
+	mux.HandleFunc("POST "+checkPath, n.peers.serveCheck)
 	e.server = &http.Server{Handler: mux, ReadHeaderTimeout: httpHeaderTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout}
 	return e
 }
@@ -58,8 +61,57 @@ func (e *endpoints) ready(w http.ResponseWriter, _ *http.Request) {
 func (e *endpoints) writeMetrics(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	e.metrics.WritePrometheus(w)
+	e.writeReplicas(w)
+	e.writeNodes(w)
 	metrics.WriteProcessMetrics(w)
 	e.node.host.WriteMetrics(w)
+}
+
+// gauge writes one value. VictoriaMetrics' sets are for metrics that stay, and
+// databases and nodes come and go.
+func gauge(w io.Writer, name string, value any, labels ...string) {
+	fmt.Fprintf(w, "tidemark_%s{", name)
+	for i := 0; i+1 < len(labels); i += 2 {
+		if i > 0 {
+			fmt.Fprint(w, ",")
+		}
+		fmt.Fprintf(w, "%s=%q", labels[i], labels[i+1])
+	}
+	fmt.Fprintf(w, "} %v\n", value)
+}
+
+// writeReplicas writes the metrics of this node's replicas.
+func (e *endpoints) writeReplicas(w io.Writer) {
+	self := string(e.node.self())
+	for _, r := range e.node.Replicas() {
+		if string(r.Node) != self || !r.Known {
+			continue
+		}
+		labels := []string{"database", r.Database}
+		gauge(w, "log_offset_bytes", uint64(r.Applied), labels...)
+		gauge(w, "replica_lag_bytes", r.LagBytes, labels...)
+		gauge(w, "replica_lag_seconds", r.Lag.Seconds(), labels...)
+		gauge(w, "replica_leads", boolGauge(r.Role == query.RoleLeader), labels...)
+		gauge(w, "replica_healthy", boolGauge(r.Checksum == "ok" && r.State == "running"), labels...)
+	}
+	for _, db := range e.node.databases.all() {
+		gauge(w, "log_applied_index", uint64(db.replica.Applied()), "database", db.name)
+		gauge(w, "sql_sessions", db.engine.Sessions(), "database", db.name)
+	}
+}
+
+// writeNodes writes what this node knows of the others.
+func (e *endpoints) writeNodes(w io.Writer) {
+	for _, n := range e.node.Nodes() {
+		gauge(w, "node_live", boolGauge(n.Live), "node", string(n.ID), "state", string(n.State))
+	}
+}
+
+func boolGauge(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (e *endpoints) serve(l net.Listener) error {

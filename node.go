@@ -16,54 +16,61 @@ import (
 	"github.com/tidemark-db/tidemark/pgwire"
 )
 
-// databaseName and databaseLog are the one database that a node has. Log 1 is
-// reserved for the cluster's own state.
-const (
-	databaseName        = "postgres"
-	databaseLog  log.ID = 2
-)
-
-// replayNotice is how long replaying the log may take before it is reported.
-const replayNotice = time.Second
-
 // Why a node is not ready.
 var (
 	errStarting = errors.New("the log is being replayed")
 	errClosing  = errors.New("the node is shutting down")
 )
 
-// Node is a running node.
+// Node is a running node. It implements query.Cluster.
 type Node struct {
-	cfg    Config
-	cache  *pebble.Cache
-	host   *raftlog.Host
-	db     *database
-	server *pgwire.Server
-	http   *endpoints
+	cfg       Config
+	local     *localState
+	cache     *pebble.Cache
+	host      *raftlog.Host
+	meta      *meta
+	databases *databases
+	board     *statusBoard
+	peers     *peers
+	server    *pgwire.Server
+	http      *endpoints
 
 	sqlAddr, httpAddr net.Addr
-	serving           sync.WaitGroup
-	failed            chan error // a listener broke
+	serving           sync.WaitGroup // the servers
+	life              context.Context
+	end               context.CancelFunc
+	working           sync.WaitGroup // what runs until life ends
+	failed            chan error     // a part of the node ended on its own
 	state             atomic.Pointer[error]
 	closing           sync.Once
 	closed            error
 }
 
 // Open starts a node and returns when it serves SQL clients. Errors: an address
-// is taken or not allowed, the data directory is in use or damaged, ctx ended
-// before the log was replayed.
+// is taken or not allowed, the data directory is in use or damaged, the cluster
+// to join cannot be reached or refuses, ctx ended before the log was replayed.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
+	local, err := loadLocalState(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg = cfg.withAddresses(local.get().Addresses)
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, failed: make(chan error, 2)}
+	n := &Node{cfg: cfg, local: local, meta: newMeta(), board: newStatusBoard(), failed: make(chan error, failures)}
+	n.databases = newDatabases(n)
+	n.life, n.end = context.WithCancel(context.Background())
 	n.state.Store(&errStarting)
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.Close(context.Background()))
 	}
 	return n, nil
 }
+
+// failures is how many parts of a node may fail before anybody asks.
+const failures = 8
 
 // start does everything that can fail. What it leaves behind on an error, Close
 // removes.
@@ -79,12 +86,13 @@ func (n *Node) start(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("http address: %w", err), sql.Close())
 	}
 	n.httpAddr = web.Addr()
-	if err := n.open(); err != nil {
+	if err := n.open(ctx); err != nil {
 		return errors.Join(err, sql.Close(), web.Close())
 	}
 	n.http = newEndpoints(n)
 	n.serve(func() error { return n.http.serve(web) })
-	if err := n.replay(ctx); err != nil {
+	n.working.Go(func() { n.peers.exchange(n.life) })
+	if err := n.settle(ctx); err != nil {
 		return errors.Join(err, sql.Close())
 	}
 	n.state.Store(nil)
@@ -97,18 +105,28 @@ func (n *Node) start(ctx context.Context) error {
 	return nil
 }
 
-// open opens what is on disk and wires it together.
-func (n *Node) open() (err error) {
-	n.host, err = raftlog.OpenHost(raftlog.HostConfig{Dir: n.cfg.Dir, RaftAddr: n.cfg.RaftAddr, Logger: n.cfg.Logger})
+// open opens the node's share of the log engine and its replica of the meta
+// database, which a new node makes or is given first.
+func (n *Node) open(ctx context.Context) (err error) {
+	n.host, err = raftlog.OpenHost(raftlog.HostConfig{Dir: n.cfg.Dir, RaftAddr: n.cfg.RaftAddr, Via: n.cfg.Via, Logger: n.cfg.Logger})
 	if err != nil {
 		return err
 	}
 	n.cache = pebble.NewCache(n.cfg.CacheBytes)
-	if n.db, err = openDatabase(n); err != nil {
-		return fmt.Errorf("database %s: %w", databaseName, err)
+	n.peers = newPeers(n)
+	if err := n.recordAddresses(); err != nil {
+		return err
+	}
+	r, err := n.metaReplica(ctx)
+	if err != nil {
+		return err
+	}
+	if n.meta.db, err = n.databases.start(r, metaDatabase); err != nil {
+		return err
 	}
 	n.server = pgwire.NewServer(pgwire.Config{
-		Sessions:       n.db.sessions(),
+		Sessions:       pgwire.SessionFactoryFunc(n.newSession),
+		Route:          n.route,
 		Version:        Version,
 		MaxConnections: n.cfg.MaxConnections,
 		Logger:         n.cfg.Logger,
@@ -116,23 +134,53 @@ func (n *Node) open() (err error) {
 	return nil
 }
 
-// replay waits until the tables hold what the log says.
-func (n *Node) replay(ctx context.Context) error {
-	began := time.Now()
-	notice := time.AfterFunc(replayNotice, func() { n.cfg.Logger.Info("replaying the log") })
-	defer notice.Stop()
-	if err := n.db.shard.Ready(ctx); err != nil {
-		return fmt.Errorf("replay the log: %w", err)
+// recordAddresses notes where the node is to be found. Other nodes believe the
+// newest incarnation.
+func (n *Node) recordAddresses() error {
+	now := n.addresses()
+	if n.local.get().Addresses == now {
+		return nil
 	}
-	n.cfg.Logger.Debug("log replayed", "took", time.Since(began), "offset", n.db.replica.Position().Offset.String())
-	return nil
+	return n.local.change(func(c *localContents) {
+		c.Addresses = now
+		c.Incarnation++
+	})
+}
+
+// self is the node's name.
+func (n *Node) self() log.NodeID { return n.host.Identity().NodeID }
+
+// addresses are where the node is to be found.
+func (n *Node) addresses() addresses {
+	return addresses{SQL: n.SQLAddr(), Raft: n.host.RaftAddr(), HTTP: n.HTTPAddr()}
+}
+
+// peer is the node as others should know it.
+func (n *Node) peer() peer {
+	return peer{Node: n.self(), Incarnation: n.local.get().Incarnation, addresses: n.addresses()}
+}
+
+// status is what other nodes are told.
+func (n *Node) status() nodeStatus {
+	return nodeStatus{
+		Cluster: n.local.get().Cluster, peer: n.peer(), Version: Version, DiskFree: -1,
+		Replicas: statusOfReplicas(n.databases.all()), Peers: n.peers.all(),
+	}
+}
+
+// fail says that a part of the node has ended on its own.
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default: // there is a reason to close the node already
+	}
 }
 
 // serve runs one of the node's servers.
 func (n *Node) serve(run func() error) {
 	n.serving.Go(func() {
 		if err := run(); err != nil {
-			n.failed <- err
+			n.fail(err)
 		}
 	})
 }
@@ -142,7 +190,12 @@ func (n *Node) notReady() error {
 	if err := n.state.Load(); err != nil {
 		return *err
 	}
-	return n.db.replica.Halted()
+	for _, db := range n.databases.all() {
+		if err := db.replica.Halted(); err != nil {
+			return fmt.Errorf("database %s: %w", db.name, err)
+		}
+	}
+	return nil
 }
 
 // Failed yields an error when a part of the node has ended on its own, such as a
@@ -171,25 +224,50 @@ func (n *Node) Close(ctx context.Context) error {
 
 func (n *Node) close(ctx context.Context) error {
 	var errs []error
+	n.end()
+	n.working.Wait()
 	if n.server != nil {
+		n.retire(ctx)
 		errs = append(errs, n.server.Shutdown(ctx))
 	}
 	if n.http != nil {
 		errs = append(errs, n.http.close(ctx))
 	}
 	n.serving.Wait()
-	if n.db != nil {
-		n.db.quiesce()
-	}
-	// The log first: from then on nobody calls the state machine.
+	n.databases.quiesce()
+	// The logs first: from then on nobody calls the state machines.
 	if n.host != nil {
 		errs = append(errs, n.host.Close())
 	}
-	if n.db != nil {
-		errs = append(errs, n.db.close())
+	errs = append(errs, n.databases.close())
+	if n.peers != nil {
+		n.peers.close()
 	}
 	if n.cache != nil {
 		n.cache.Unref()
 	}
 	return errors.Join(errs...)
 }
+
+// retire hands the groups that this node leads to others, so that their clients
+// need not wait for an election.
+func (n *Node) retire(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, retireTimeout)
+	defer cancel()
+	state := n.meta.state.Load()
+	live, leads := n.board.live(), map[log.NodeID]int{}
+	for _, id := range n.leading(state) {
+		db := n.databases.get(id)
+		to, ok := n.heir(state, live, leads, db)
+		if !ok {
+			continue
+		}
+		leads[to.Node]++
+		if err := db.shard.TransferLeader(ctx, to.Replica); err != nil {
+			n.cfg.Logger.Debug("a group could not be handed over", "database", db.name, "error", err)
+		}
+	}
+}
+
+// retireTimeout bounds the time for that.
+const retireTimeout = 3 * time.Second

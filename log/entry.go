@@ -20,7 +20,8 @@ const (
 	KindUnstage     Kind = 4 // give up staged chunks, or remove what was given up
 	KindReserve     Kind = 5 // reserve a block of sequence values
 	KindFence       Kind = 6 // switch the semantics version
-	KindCheck       Kind = 7 // replicas compare checksums
+	KindCheck       Kind = 7 // replicas note their checksums, to compare them
+	KindVote        Kind = 8 // what one replica has noted
 )
 
 // Semantics is the version of apply's behaviour. An entry is executed with the
@@ -31,7 +32,13 @@ type Semantics uint32
 const CurrentSemantics Semantics = 1
 
 // Seed is the 128-bit seed from which random() and gen_random_uuid() are drawn.
+// It is drawn for each entry anew and tells it apart from all others: an entry
+// that is proposed twice has the same seed, and is applied once. The zero seed is
+// that of entries which may be applied twice.
 type Seed [16]byte
+
+// Place numbers the entries of a log as they are applied, from 1.
+type Place uint64
 
 // Entry is everything that apply may depend on.
 type Entry struct {
@@ -74,6 +81,16 @@ type Entry struct {
 	// Began is transaction_timestamp(): when the client's transaction began, in
 	// microseconds since 2000-01-01 UTC.
 	Began int64
+
+	// Check belongs to KindCheck, Vote to KindVote.
+	Check *Check
+	Vote  *Vote
+	// Earliest is the first place that the entry can have: the one after the last
+	// entry that the proposer's replica had applied when the entry was proposed
+	// for the first time. Zero means that nobody knows. State machines remember
+	// for a while which entries they have applied; one that may have been applied
+	// before that must not be applied again.
+	Earliest Place
 }
 
 // TransactionID is the number of a transaction, which clients may ask for before

@@ -8,7 +8,7 @@ import (
 // The number of fields of each struct in format version 1, and the fewest
 // bytes that one takes in an array (its header and one byte a field).
 const (
-	entryFields     = 20
+	entryFields     = 23
 	settingFields   = 2
 	statementFields = 8
 	paramFields     = 2
@@ -81,12 +81,15 @@ func (e *Entry) encode(w *writer) {
 	}
 	encodeDrawn(w, e.Current)
 	w.int(e.Began)
+	e.Check.encode(w)
+	e.Vote.encode(w)
+	w.uint(uint64(e.Earliest))
 }
 
 func (e *Entry) decode(r *reader) {
 	r.fields(entryFields)
 	e.Kind = Kind(r.uint(math.MaxUint8))
-	if r.err == nil && (e.Kind < KindCommand || e.Kind > KindCheck) {
+	if r.err == nil && (e.Kind < KindCommand || e.Kind > KindVote) {
 		r.fail("unknown kind %d", e.Kind)
 	}
 	e.Semantics = Semantics(r.uint(math.MaxUint32))
@@ -121,6 +124,9 @@ func (e *Entry) decode(r *reader) {
 	}
 	e.Current = decodeDrawn(r)
 	e.Began = r.int(math.MinInt64, math.MaxInt64)
+	e.Check = decodeCheck(r)
+	e.Vote = decodeVote(r)
+	e.Earliest = Place(r.uint(math.MaxUint64))
 }
 
 func (s *Statement) encode(w *writer) {

@@ -44,6 +44,11 @@ type EngineConfig struct {
 	// Leads reports whether this node leads the log; nil means that it always
 	// does. It is asked often and must not wait.
 	Leads func() bool
+	// Voters returns the replicas that have a vote in the log's group; nil means
+	// that there is nobody to compare with.
+	Voters func(ctx context.Context) ([]log.ReplicaID, error)
+	// CheckEvery is how often replicas are compared; 0 means as often as serves well.
+	CheckEvery time.Duration
 	// ChunkRows is how many rows a chunk of a large transaction has at most; 0
 	// means as many as serve well. A simulation makes do with few.
 	ChunkRows int
@@ -82,6 +87,9 @@ func NewEngine(cfg EngineConfig) *Engine {
 	if cfg.ChunkRows == 0 {
 		cfg.ChunkRows = loadChunkRows
 	}
+	if cfg.CheckEvery == 0 {
+		cfg.CheckEvery = checkEvery
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -114,8 +122,13 @@ func newSeed() (s log.Seed) {
 // append puts an entry into the log and returns its outcome. An error is a
 // *sqlstate.Error. The wait is not cut short when the client cancels: once an
 // entry is proposed its outcome is worth knowing; the log has a bound of its own.
+// The log may propose the entry more than once: it is applied once, by its seed.
 func (e *Engine) append(ctx context.Context, entry *log.Entry) (*log.Result, error) {
 	entry.Semantics = log.CurrentSemantics
+	if entry.Seed == (log.Seed{}) {
+		entry.Seed = e.cfg.Seed()
+	}
+	entry.Earliest = e.cfg.Replica.Position().Place + 1
 	data, err := entry.Append(nil)
 	if err != nil {
 		return nil, appendError(err)
@@ -128,7 +141,24 @@ func (e *Engine) append(ctx context.Context, entry *log.Entry) (*log.Result, err
 	if err != nil {
 		return nil, sqlstate.New(sqlstate.InternalError, "result of a log entry cannot be decoded: %v", err)
 	}
-	return res, nil
+	if res.Repeat != log.Repeated || res.Err != nil {
+		return res, nil
+	}
+	return e.answerLost(ctx, entry, res)
+}
+
+// answerLost is what remains to be said when an entry is known to be committed
+// and its answer is not: this node has skipped it with a snapshot.
+func (e *Engine) answerLost(ctx context.Context, entry *log.Entry, res *log.Result) (*log.Result, error) {
+	switch entry.Kind {
+	case log.KindReserve:
+		entry.Seed = log.Seed{} // another block: the first one is lost
+		return e.append(ctx, entry)
+	case log.KindCommand:
+		return nil, sqlstate.New(sqlstate.TransactionResolutionUnknown, "the answer of the transaction is lost").
+			WithDetail("It has been committed, at %s or before.", res.Offset)
+	}
+	return res, nil // COMMIT has nothing else to say
 }
 
 // askFor tells a client that does not know whether its transaction has been
@@ -145,7 +175,10 @@ func askFor(err *sqlstate.Error, e *log.Entry) *sqlstate.Error {
 
 // appendError says what a failed append means to a client.
 func appendError(err error) *sqlstate.Error {
+	var fenced *sm.FencedError
 	switch {
+	case errors.As(err, &fenced):
+		return sqlstate.As(fenced)
 	case errors.Is(err, log.ErrTooLarge):
 		return sqlstate.New(sqlstate.ProgramLimitExceeded, "transaction is too large for one log entry").
 			WithDetail("An entry may have at most %d MB.", log.MaxEntryBytes>>20).

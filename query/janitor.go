@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/tidemark-db/tidemark/log"
@@ -21,9 +22,12 @@ const (
 	orphanAfter = time.Hour
 )
 
-// Maintain cleans up after large transactions until ctx ends. The log must be
-// ready.
+// Maintain cleans up after large transactions and has replicas compared until ctx
+// ends. The log must be ready.
 func (e *Engine) Maintain(ctx context.Context) {
+	var comparing sync.WaitGroup
+	defer comparing.Wait()
+	comparing.Go(func() { e.compare(ctx) })
 	ticker := time.NewTicker(janitorEvery)
 	defer ticker.Stop()
 	for {

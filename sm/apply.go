@@ -32,6 +32,12 @@ type applier struct {
 	// outcomes are those remembered by this call, by their keys.
 	outcomes map[string]*Outcome
 	loads    *loadTable
+	checks   *checkTable
+	// index is that of the entry being applied.
+	index log.Index
+	// verdict says that the replica stops once the batch is committed.
+	verdict error
+	seen    seen
 	// full says that the batch takes no more entries.
 	full bool
 
@@ -147,6 +153,9 @@ func (r *Replica) applyBatch(entries []log.Committed) (done [][]byte, bad *poiso
 	if err := a.commit(); err != nil {
 		return nil, nil, fmt.Errorf("sm: commit of entries up to %d: %w", a.state.index, err)
 	}
+	if a.verdict != nil {
+		r.condemn(a.verdict)
+	}
 	return done, nil, nil
 }
 
@@ -155,7 +164,7 @@ func (r *Replica) newApplier() *applier {
 	a := &applier{
 		r: r, state: r.state, cat: p.catalog, over: &overlay{}, batch: p.store.db.NewBatch(),
 		sums: map[catalog.StorageID]storageSum{}, seqs: map[catalog.ID]committedSequence{},
-		staged: map[log.StageID]stagedChunks{}, outcomes: map[string]*Outcome{}, loads: p.loads,
+		staged: map[log.StageID]stagedChunks{}, outcomes: map[string]*Outcome{}, loads: p.loads, checks: p.checks,
 	}
 	a.base = base{store: p.store, points: &a.pool.points, scans: &a.pool.scans, asOf: keys.MaxVersion, loads: p.loads}
 	return a
@@ -191,18 +200,34 @@ func (a *applier) apply(c *log.Committed) (answer []byte, err error) {
 	if e.Semantics > log.CurrentSemantics {
 		return nil, fmt.Errorf("entry has semantics %d, this program knows up to %d", e.Semantics, log.CurrentSemantics)
 	}
+	if res, err := a.repeated(e); res != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		a.settle(c.Index, log.Seed{}, 0)
+		return res.Append(nil)
+	}
 	if e.Kind == log.KindStage && e.Stage != nil && e.Stage.Load != nil {
 		if a.state.index != a.r.state.index {
 			return nil, errAlone
 		}
 		a.full = true
 	}
+	a.index = c.Index
 	res, err := a.execute(e, c.Data)
 	if err != nil {
 		return nil, err
 	}
-	a.state.index = c.Index
+	a.settle(c.Index, e.Seed, endOf(res))
 	return res.Append(nil)
+}
+
+// settle counts an applied entry. Its seed is zero when there is nothing to
+// recognise it by.
+func (a *applier) settle(index log.Index, seed log.Seed, end entryEnd) {
+	a.state.index = index
+	a.state.place++
+	a.seen.add(a.state.place, seed, end)
 }
 
 func (a *applier) execute(e *log.Entry, data []byte) (*log.Result, error) {
@@ -224,8 +249,9 @@ func (a *applier) execute(e *log.Entry, data []byte) (*log.Result, error) {
 	case log.KindUnstage:
 		return a.unstage(e.Stage)
 	case log.KindCheck:
-		sum := a.state.total.checksum()
-		return &log.Result{Offset: a.state.offset, Statements: []log.Outcome{{Tag: "CHECK " + sum.String()}}}, nil
+		return a.noteCheck(e.Check)
+	case log.KindVote:
+		return a.countVote(e.Vote)
 	}
 	return nil, fmt.Errorf("entry has the unknown kind %d", e.Kind)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm/catalog"
@@ -20,7 +21,10 @@ const MaxProblems = 100
 type CheckReport struct {
 	Offset log.Offset
 	// Checksum is the one recomputed from the store.
-	Checksum     Checksum
+	Checksum Checksum
+	// Digest is of all rows, descriptors, sequences and index entries that were
+	// read: replicas that are sound have the same one at the same offset.
+	Digest       log.Digest
 	Tables       int
 	Rows         int64
 	Entries      int64 // of indexes
@@ -36,33 +40,72 @@ type checker struct {
 	view   *View
 	txn    *Txn
 	report CheckReport
-	sums   map[catalog.StorageID]storageSum
-	total  sum
-	hash   hasher
-	steps  int
+	// sums are the accounts of the tables; nil at an older offset, whose accounts
+	// nobody has kept.
+	sums    map[catalog.StorageID]storageSum
+	total   sum
+	entries sum
+	hash    hasher
+	steps   int
+	gentle  bool
+	rested  time.Time
 }
+
+// CheckOptions say what CheckAt looks at.
+type CheckOptions struct {
+	// Offset is the commit offset to look at; 0 means the newest.
+	Offset log.Offset
+	// Gentle makes it work in short bursts with long pauses.
+	Gentle bool
+}
+
+// How a gentle check works: after each burst of so many keys it pauses so many
+// times as long as that took.
+const (
+	burstKeys   = 1024
+	gentleShare = 9
+)
 
 // Check reads the whole store and verifies it: every row decodes, checksums and
 // row counts are those that were kept, indexes agree with rows, and the command
 // log is an unbroken chain. An error means that the check could not be finished.
+// It runs beside apply, and on a replica that is halted or fenced too.
 func (r *Replica) Check(ctx context.Context) (CheckReport, error) {
-	r.applyMu.Lock()
-	v, err := r.View()
-	sums := maps.Clone(r.sums)
-	r.applyMu.Unlock()
+	return r.CheckAt(ctx, CheckOptions{})
+}
+
+// CheckAt is Check of any offset that is retained, so that replicas which have
+// got to different places can be compared. At an older one the checksums of the
+// tables are computed, but there are none to compare them with.
+func (r *Replica) CheckAt(ctx context.Context, o CheckOptions) (CheckReport, error) {
+	v, sums, err := r.checkView(o.Offset)
 	if err != nil {
 		return CheckReport{}, err
 	}
 	defer v.Close()
-	c := &checker{ctx: ctx, view: v, txn: v.Begin(), sums: sums, report: CheckReport{Offset: v.offset}}
+	c := &checker{ctx: ctx, view: v, txn: v.Begin(), sums: sums, report: CheckReport{Offset: v.offset}, gentle: o.Gentle, rested: time.Now()}
 	defer c.txn.Close()
 	if err := c.run(); err != nil {
 		return c.report, err
 	}
-	if c.report.Checksum = c.total.checksum(); c.report.Checksum != v.p.position.Checksum {
+	if c.report.Checksum = c.total.checksum(); sums != nil && c.report.Checksum != v.p.position.Checksum {
 		c.problem("checksum is %s, recomputed %s", v.p.position.Checksum, c.report.Checksum)
 	}
+	all, entries := c.report.Checksum, c.entries.checksum()
+	c.report.Digest = log.Digest(c.hash.of(all[:], entries[:]).checksum())
 	return c.report, nil
+}
+
+// checkView returns what is to be checked, with the accounts that belong to it.
+func (r *Replica) checkView(off log.Offset) (*View, map[catalog.StorageID]storageSum, error) {
+	r.applyMu.Lock()
+	defer r.applyMu.Unlock()
+	if off != 0 && off != r.Position().Offset {
+		v, err := r.viewAt(off)
+		return v, nil, err
+	}
+	v, err := r.view()
+	return v, maps.Clone(r.sums), err
 }
 
 func (c *checker) run() error {
@@ -91,12 +134,19 @@ func (c *checker) problem(format string, args ...any) {
 	}
 }
 
-// cancelled looks at the context now and then.
+// cancelled looks at the context now and then, and rests if it is to be gentle.
 func (c *checker) cancelled() error {
-	if c.steps++; c.steps%1024 == 0 {
-		return c.ctx.Err()
+	if c.steps++; c.steps%burstKeys != 0 {
+		return nil
 	}
-	return nil
+	if c.gentle {
+		select {
+		case <-time.After(gentleShare * time.Since(c.rested)):
+		case <-c.ctx.Done():
+		}
+		c.rested = time.Now()
+	}
+	return c.ctx.Err()
 }
 
 // scan calls f for the visible version of every key of [lo, hi).
@@ -205,7 +255,7 @@ func (c *checker) table(t *catalog.Table) error {
 	}
 	c.report.Rows += have.rows
 	c.total.add(have.sum)
-	if kept := c.sums[t.Storage]; kept != have {
+	if kept := c.sums[t.Storage]; c.sums != nil && kept != have {
 		c.problem("table %q has %d rows and checksum %s, kept are %d and %s", t.Name,
 			have.rows, have.sum.checksum(), kept.rows, kept.sum.checksum())
 	}
@@ -269,6 +319,7 @@ func (c *checker) index(t *catalog.Table, ix *catalog.Index, want int64) error {
 		}
 		if ok {
 			have++
+			c.entries.add(c.hash.of(cur.prefix, cur.value))
 		}
 		return nil
 	})

@@ -18,8 +18,10 @@ import (
 const (
 	storePrefix = "store-"
 	imagePrefix = "image-"
-	pointerName = "current"
-	firstStore  = storePrefix + "1"
+	// evidencePrefix is in front of the name of a store that was found wrong.
+	evidencePrefix = "fenced-"
+	pointerName    = "current"
+	firstStore     = storePrefix + "1"
 )
 
 // writeCategory is how Pebble's file systems account what is written here.
@@ -107,23 +109,7 @@ func storeNumber(name string) (int, error) {
 
 // writePointer makes name the store in use, atomically and durably.
 func (r *Replica) writePointer(name string) error {
-	path := r.fs.PathJoin(r.opt.Dir, pointerName)
-	temp := path + ".new"
-	f, err := r.fs.Create(temp, writeCategory)
-	if err != nil {
-		return fmt.Errorf("sm: %w", err)
-	}
-	_, err = f.Write([]byte(name + "\n"))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = r.fs.Rename(temp, path)
-	}
-	if err == nil {
-		err = syncDir(r.fs, r.opt.Dir)
-	}
-	if err != nil {
+	if err := writeDurably(r.fs, r.opt.Dir, pointerName, []byte(name+"\n")); err != nil {
 		return fmt.Errorf("sm: %w", err)
 	}
 	return nil
@@ -144,6 +130,27 @@ func (r *Replica) removeLeftovers(current string) error {
 		}
 	}
 	return nil
+}
+
+// writeDurably makes a file of dir, whole or not at all.
+func writeDurably(fs vfs.FS, dir, name string, content []byte) error {
+	path := fs.PathJoin(dir, name)
+	temp := path + ".new"
+	f, err := fs.Create(temp, writeCategory)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = fs.Rename(temp, path)
+	}
+	if err == nil {
+		err = syncDir(fs, dir)
+	}
+	return err
 }
 
 func syncDir(fs vfs.FS, dir string) error {

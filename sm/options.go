@@ -41,6 +41,8 @@ type Options struct {
 	Cache *pebble.Cache
 	// Log names the log that the replica applies.
 	Log log.ID
+	// Replica is the replica's number in its group: the one that it votes with.
+	Replica log.ReplicaID
 	// Executor runs the statements of entries.
 	Executor Executor
 	// IndexEvaluator computes the keys of expression and partial indexes; nil

@@ -32,11 +32,13 @@ type Replica struct {
 	// store: Apply, Sync, Prepare, Restore, Close.
 	applyMu sync.Mutex
 	state   state
+	repeats *repeats
 	closing bool
 	images  int // numbers the checkpoints
 
 	published atomic.Pointer[published]
 	halted    atomic.Pointer[HaltedError]
+	fenced    atomic.Pointer[FencedError]
 	waiters   waiters
 	catalogs  catalogHistory
 	flushed   atomic.Uint64 // the index up to which Flush has been asked to flush
@@ -56,7 +58,8 @@ type published struct {
 	store      *store
 	generation uint64
 	nextIDs    nextIDs
-	loads      *loadTable // nil when there never were any
+	loads      *loadTable  // nil when there never were any
+	checks     *checkTable // nil when there never were any
 }
 
 // nextIDs are the numbers that a transaction hands out.
@@ -91,8 +94,11 @@ func Open(o Options) (*Replica, error) {
 	}
 	s, err := r.openCurrent()
 	if err == nil {
-		if err = r.load(s); err != nil {
+		var c contents
+		if c, err = readContents(s); err != nil {
 			err = errors.Join(err, s.db.Close())
+		} else {
+			r.install(s, c)
 		}
 	}
 	if err != nil {
@@ -102,45 +108,66 @@ func Open(o Options) (*Replica, error) {
 	return r, nil
 }
 
-// load reads what is kept in memory from s and makes s the replica's store.
-func (r *Replica) load(s *store) error {
-	st, err := readState(s)
-	if err != nil {
-		return err
+// contents are what is kept in memory of a store.
+type contents struct {
+	state    state
+	loads    *loadTable
+	checks   *checkTable
+	repeats  *repeats
+	sums     map[catalog.StorageID]storageSum
+	catalog  *catalog.Catalog
+	versions []log.Offset
+}
+
+// readContents reads what is kept in memory from s. It changes nothing.
+func readContents(s *store) (c contents, err error) {
+	if c.state, err = readState(s); err != nil {
+		return c, err
 	}
-	loads, err := readLoads(s)
-	if err != nil {
-		return err
+	if c.loads, err = readLoads(s); err != nil {
+		return c, err
 	}
-	sums, err := readSums(s)
-	if err != nil {
-		return err
+	if c.checks, err = readChecks(s); err != nil {
+		return c, err
 	}
-	cat, versions, err := loadCatalog(s, keys.MaxVersion)
-	if err != nil {
-		return err
+	if c.repeats, err = readRepeats(s, c.state.place); err != nil {
+		return c, err
 	}
-	if st.catalog != cat.Version() {
-		return fmt.Errorf("sm: catalog is of %s, the state says %s", cat.Version(), st.catalog)
+	if c.sums, err = readSums(s); err != nil {
+		return c, err
 	}
-	r.state = st
+	if c.catalog, c.versions, err = loadCatalog(s, keys.MaxVersion); err != nil {
+		return c, err
+	}
+	if c.state.catalog != c.catalog.Version() {
+		return c, fmt.Errorf("sm: catalog is of %s, the state says %s", c.catalog.Version(), c.state.catalog)
+	}
+	return c, nil
+}
+
+// install makes s the replica's store.
+func (r *Replica) install(s *store, c contents) {
+	st := c.state
+	r.state, r.repeats = st, c.repeats
 	r.sumsMu.Lock()
-	r.sums = sums
+	r.sums = c.sums
 	r.sumsMu.Unlock()
 	r.recent.reset(st.offset)
-	r.catalogs.reset(cat, versions)
+	r.catalogs.reset(c.catalog, c.versions)
 	r.published.Store(&published{
-		position: st.position(), catalog: cat, store: s, loads: loads,
+		position: st.position(), catalog: c.catalog, store: s, loads: c.loads, checks: c.checks,
 		nextIDs: nextIDs{id: st.nextID, storage: st.nextStorage, row: st.nextRow},
 	})
 	r.waiters.reached(st.offset)
-	return nil
+	r.judge(c.checks)
+	r.keepReport()
 }
 
 // publish makes what a has committed visible, and wakes who waits for it.
 func (r *Replica) publish(a *applier) error {
 	old := r.published.Load()
 	r.state = a.state
+	r.repeats.add(a.seen)
 	r.sumsMu.Lock()
 	maps.Copy(r.sums, a.sums)
 	for _, id := range a.dropped {
@@ -154,7 +181,7 @@ func (r *Replica) publish(a *applier) error {
 	err := errors.Join(old.store.points.advance(), old.store.scans.advance())
 	r.published.Store(&published{
 		position: a.state.position(), catalog: a.cat, store: old.store, generation: old.store.scans.generation.Load(),
-		loads:   a.loads,
+		loads: a.loads, checks: a.checks,
 		nextIDs: nextIDs{id: a.state.nextID, storage: a.state.nextStorage, row: a.state.nextRow},
 	})
 	r.waiters.reached(a.state.offset)
@@ -176,10 +203,13 @@ func (r *Replica) Wait(ctx context.Context, off log.Offset) error {
 	return r.waiters.wait(ctx, off)
 }
 
-// Halted returns why the replica has stopped applying its log (a
-// *HaltedError), or nil. A halted replica serves reads; Apply answers every
-// further entry with a failure and nothing advances.
+// Halted returns why the replica has stopped applying its log (a *HaltedError or
+// *FencedError), or nil. A halted replica serves reads, a fenced one does not;
+// Apply answers every further entry with a failure and nothing advances.
 func (r *Replica) Halted() error {
+	if f := r.fenced.Load(); f != nil {
+		return f
+	}
 	if h := r.halted.Load(); h != nil {
 		return h
 	}
@@ -273,8 +303,16 @@ func (r *Replica) RowCount(t *catalog.Table) int64 {
 }
 
 // View returns a view of the latest offset. It must be closed. The error is
-// log.ErrClosed.
+// log.ErrClosed or a *FencedError.
 func (r *Replica) View() (*View, error) {
+	if f := r.fenced.Load(); f != nil {
+		return nil, f
+	}
+	return r.view()
+}
+
+// view is View also of a fenced replica.
+func (r *Replica) view() (*View, error) {
 	p, err := r.acquire()
 	if err != nil {
 		return nil, err
@@ -284,9 +322,16 @@ func (r *Replica) View() (*View, error) {
 
 // ViewAt returns a view of an older offset, which must be closed. Between two
 // commit offsets it shows the former. Errors are 22023 for an offset below the
-// floor or past the end.
+// floor or past the end, and those of View.
 func (r *Replica) ViewAt(off log.Offset) (*View, error) {
-	v, err := r.View()
+	if f := r.fenced.Load(); f != nil {
+		return nil, f
+	}
+	return r.viewAt(off)
+}
+
+func (r *Replica) viewAt(off log.Offset) (*View, error) {
+	v, err := r.view()
 	if err != nil {
 		return nil, err
 	}

@@ -173,24 +173,33 @@ type history struct {
 	positions map[log.Index]sm.Position
 	offsets   []log.Offset // commits
 	models    map[log.Offset]model
+	digests   map[log.Offset]log.Digest // by scans
+	vote      log.Vote                  // the last one
 }
 
 // record runs a random log on one replica, one entry at a time, and compares it
 // with the model after each.
 func record(t *testing.T, rnd *rand.Rand, n int) *history {
-	h := &history{positions: map[log.Index]sm.Position{}, models: map[log.Offset]model{0: {}}}
+	h := &history{positions: map[log.Index]sm.Position{}, models: map[log.Offset]model{0: {}}, digests: map[log.Offset]log.Digest{}}
 	r := one(t)
 	m := model{}
 	index := log.Index(0)
 	loads := &loadModel{rnd: rnd, r: r, seen: map[string]int{}}
 	for range n {
 		index += log.Index(1 + rnd.IntN(2))
+		if len(h.entries) > 0 && rnd.IntN(8) == 0 {
+			h.repeat(t, rnd, r, index)
+			continue
+		}
 		lines := script(rnd)
 		data, step := loads.step(t, m)
+		if data == nil && rnd.IntN(8) == 0 {
+			data, step = h.compare(t, rnd, r), func() (model, bool, bool) { return m, true, false }
+		}
 		if data == nil {
 			data = entry(t, lines...)
 		}
-		c := log.Committed{Index: index, Data: data}
+		c := log.Committed{Index: index, Data: proposed(t, rnd, r, data)}
 		out, err := r.Apply([]log.Committed{c})
 		require.NoError(t, err)
 		require.NoError(t, r.Halted())
@@ -218,6 +227,65 @@ func record(t *testing.T, rnd *rand.Rand, n int) *history {
 	sound(t, r)
 	loads.clear(t, r)
 	return h
+}
+
+// compare makes the next entry of a comparison: a check, or a vote about one. The
+// second voter always finds what the first one has found.
+func (h *history) compare(t *testing.T, rnd *rand.Rand, r *sm.Replica) []byte {
+	s := r.CheckState()
+	if s.Agreed.Index != max(s.Last.Index, s.LastScan.Index) {
+		if b := r.Ballots(); len(b) > 0 {
+			v, err := r.Vote(t.Context(), b[0])
+			require.NoError(t, err)
+			h.vote = *v
+			if b[0].Scan {
+				h.digests[b[0].Offset] = v.Digest
+			}
+			return encode(t, &log.Entry{Kind: log.KindVote, Vote: v})
+		}
+		if h.vote.Replica == 0 {
+			h.vote.Replica = 5
+			return encode(t, &log.Entry{Kind: log.KindVote, Vote: &h.vote})
+		}
+	}
+	return encode(t, &log.Entry{Kind: log.KindCheck, Check: &log.Check{Scan: rnd.IntN(3) == 0, Voters: []log.ReplicaID{5, 0}}})
+}
+
+// proposed gives an entry a seed, as its proposer does.
+func proposed(t *testing.T, rnd *rand.Rand, r *sm.Replica, data []byte) []byte {
+	e, err := log.DecodeEntry(data)
+	require.NoError(t, err)
+	for i := range e.Seed {
+		e.Seed[i] = byte(rnd.Uint32())
+	}
+	e.Earliest = r.Position().Place + 1
+	return encode(t, e)
+}
+
+// repeat applies one of the last entries again, and nothing happens.
+func (h *history) repeat(t *testing.T, rnd *rand.Rand, r *sm.Replica, index log.Index) {
+	const far = 200
+	i := len(h.entries) - 1 - rnd.IntN(min(far, len(h.entries)))
+	c := log.Committed{Index: index, Data: h.entries[i].Data}
+	want := r.Position()
+	out, err := r.Apply([]log.Committed{c})
+	require.NoError(t, err)
+	require.NoError(t, r.Halted())
+	want.Index, want.Place = index, want.Place+1
+	require.Equal(t, want, r.Position())
+	first, err := log.DecodeResult(h.answers[i])
+	require.NoError(t, err)
+	again, err := log.DecodeResult(out[0])
+	require.NoError(t, err)
+	require.Equal(t, log.Repeated, again.Repeat)
+	if first.Err == nil {
+		require.Nil(t, again.Err)
+		require.Equal(t, first.Offset, again.Offset)
+	} else {
+		require.Equal(t, first.Err.Code, again.Err.Code)
+	}
+	h.entries, h.answers = append(h.entries, c), append(h.answers, out[0])
+	h.positions[index] = r.Position()
 }
 
 // predict runs a script on the model, with the toy's savepoints.
@@ -324,6 +392,13 @@ func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [
 // verifyVersions reads the tables at every offset there ever was, and some
 // between them, by every index in both directions.
 func (h *history) verifyVersions(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
+	require.NoError(t, r.Halted())
+	for off, digest := range h.digests {
+		report, err := r.CheckAt(t.Context(), sm.CheckOptions{Offset: off})
+		require.NoError(t, err)
+		require.Empty(t, report.Problems)
+		require.Equal(t, digest, report.Digest)
+	}
 	for i, off := range h.offsets {
 		ask := off
 		if i+1 < len(h.offsets) && rnd.IntN(4) == 0 {

@@ -57,7 +57,8 @@ func (r *Replica) Save(x any, w io.Writer, stop <-chan struct{}) error {
 // Restore implements log.StateMachine. The stream is built and verified in a
 // directory of its own; what is there now stays in use, and stays what a crash
 // leaves, until the pointer has moved. It ends a halt: the image is from a
-// replica that got past the entry.
+// replica that got past the entry. A fenced replica is good again, and what was
+// wrong with it is kept.
 func (r *Replica) Restore(in io.Reader, stop <-chan struct{}) error {
 	r.applyMu.Lock()
 	defer r.applyMu.Unlock()
@@ -71,58 +72,62 @@ func (r *Replica) Restore(in io.Reader, stop <-chan struct{}) error {
 	}
 	name := storePrefix + strconv.Itoa(n+1)
 	dir := r.fs.PathJoin(r.opt.Dir, name)
-	s, err := r.build(in, dir, stop)
+	s, c, err := r.build(in, dir, stop)
 	if err != nil {
 		return errors.Join(fmt.Errorf("sm: restore: %w", err), r.fs.RemoveAll(dir))
+	}
+	remove := func() error { return r.fs.RemoveAll(old.dir) }
+	if r.Fenced() != nil {
+		if remove, err = r.keepFenced(old.dir); err != nil {
+			return errors.Join(err, s.db.Close(), r.fs.RemoveAll(dir))
+		}
 	}
 	if err := r.writePointer(name); err != nil {
 		// Which store a crash would leave is not known now. Going on with the
 		// old one could lose what it applies from here.
 		return errors.Join(err, s.db.Close())
 	}
-	if err := r.load(s); err != nil {
-		return err
-	}
 	r.halted.Store(nil)
+	r.fenced.Store(nil)
 	r.waiters.resume()
-	remove := func() error { return r.fs.RemoveAll(old.dir) }
+	r.install(s, c)
 	old.remove.Store(&remove)
 	old.release()
 	return nil
 }
 
-// build restores a stream into dir and opens the store there.
-func (r *Replica) build(in io.Reader, dir string, stop <-chan struct{}) (*store, error) {
+// build restores a stream into dir, opens the store there and reads what is kept
+// of it in memory: nothing is left that could fail once the pointer has moved.
+func (r *Replica) build(in io.Reader, dir string, stop <-chan struct{}) (*store, contents, error) {
 	if err := r.fs.RemoveAll(dir); err != nil {
-		return nil, err
+		return nil, contents{}, err
 	}
 	if err := r.fs.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+		return nil, contents{}, err
 	}
 	m, err := snapshots.Read(in, r.fs, dir, stop)
 	if err != nil {
-		return nil, err
+		return nil, contents{}, err
 	}
 	if m.Log != r.opt.Log {
-		return nil, fmt.Errorf("snapshot is of log %d, this is log %d", m.Log, r.opt.Log)
+		return nil, contents{}, fmt.Errorf("snapshot is of log %d, this is log %d", m.Log, r.opt.Log)
 	}
 	s, err := openStore(&r.opt, r.fs, r.cache, dir)
 	if err != nil {
-		return nil, err
+		return nil, contents{}, err
 	}
-	if err := verifyStore(s, m); err != nil {
-		return nil, errors.Join(err, s.db.Close())
+	c, err := readContents(s)
+	if err == nil {
+		err = verify(c.state.position(), m)
 	}
-	return s, nil
+	if err != nil {
+		return nil, contents{}, errors.Join(err, s.db.Close())
+	}
+	return s, c, nil
 }
 
-// verifyStore compares what a store says of itself with its manifest.
-func verifyStore(s *store, m *snapshots.Manifest) error {
-	st, err := readState(s)
-	if err != nil {
-		return err
-	}
-	p := st.position()
+// verify compares what a store says of itself with its manifest.
+func verify(p Position, m *snapshots.Manifest) error {
 	if p.Offset != m.Offset || p.End != m.End || p.Index != m.Index || p.Epoch != m.Epoch || p.Checksum != m.Checksum {
 		return fmt.Errorf("%w: the store is at %s, the manifest at %s", snapshots.ErrCorrupt, p.Offset, m.Offset)
 	}

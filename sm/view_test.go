@@ -6,11 +6,9 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-db/tidemark/log"
@@ -398,73 +396,4 @@ func damage(t *testing.T, fs vfs.FS, what string) {
 	require.NoError(t, err)
 	require.NoError(t, db.Flush())
 	require.NoError(t, db.Close())
-}
-
-// TestRestoreSurvivesCrashes crashes before the n-th write operation of a
-// restore, for every n: what is there afterwards is all of the old or all of
-// the new.
-func TestRestoreSurvivesCrashes(t *testing.T) {
-	source := one(t)
-	must(t, source, "create a", "insert a 1 new 1")
-	img := image(t, source)
-	rnd := newRand(t, uint64(time.Now().UnixNano()))
-	seen := map[bool]int{}
-	for n := 0; ; n++ {
-		mem := vfs.NewCrashableMem()
-		var crashed *vfs.MemFS
-		var mu sync.Mutex // Pebble writes from goroutines of its own as well
-		count, armed := 0, false
-		arm := func(on bool) {
-			mu.Lock()
-			defer mu.Unlock()
-			armed = on
-		}
-		inject := errorfs.InjectorFunc(func(op errorfs.Op) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if !armed || op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
-				return nil
-			}
-			if count++; count == n+1 {
-				crashed = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50 * rnd.IntN(3), RNG: rnd})
-			}
-			return nil
-		})
-		r, err := sm.Open(options(errorfs.Wrap(mem, inject), "/data/replica"))
-		require.NoError(t, err)
-		must(t, r, "create old", "insert old 1 x 1")
-		require.NoError(t, r.Sync())
-		old := r.Position()
-		arm(true)
-		require.NoError(t, r.Restore(bytes.NewReader(img), nil))
-		arm(false)
-		last := crashed == nil
-		if last {
-			crashed = mem.CrashClone(vfs.CrashCloneCfg{})
-		}
-		require.NoError(t, r.Close())
-
-		after := open(t, crashed)
-		got := after.Position()
-		restored := got == source.Position()
-		require.True(t, restored || got == old, "crash before write %d: %+v", n, got)
-		seen[restored]++
-		sound(t, after)
-		require.NoError(t, after.Close())
-		if last {
-			require.True(t, restored)
-			break
-		}
-	}
-	t.Logf("old state %d times, new %d", seen[false], seen[true])
-	require.Greater(t, seen[false], 5)
-	require.Greater(t, seen[true], 1)
-}
-
-func image(t *testing.T, r *sm.Replica) []byte {
-	img, err := r.Prepare()
-	require.NoError(t, err)
-	var buf bytes.Buffer
-	require.NoError(t, r.Save(img, &buf, nil))
-	return buf.Bytes()
 }

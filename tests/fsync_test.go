@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-db/tidemark/tests/cluster"
 )
 
 // TestAcknowledgedIsSynced counts: whatever is acknowledged has been preceded by
@@ -48,8 +50,8 @@ func TestStraceSeesTheSync(t *testing.T) {
 	c := newClient(t, p.addr)
 	c.exec("CREATE TABLE t (w int, n int)")
 	trace := filepath.Join(t.TempDir(), "trace")
-	cmd := exec.Command(strace, "-f", "-qq", "-s", "64", "-e", "trace=fsync,fdatasync,sync_file_range,read,write", "-o", trace, "-p", strconv.Itoa(p.cmd.Process.Pid))
-	stderr := &lockedBuffer{}
+	cmd := exec.Command(strace, "-f", "-qq", "-s", "64", "-e", "trace=fsync,fdatasync,sync_file_range,read,write", "-o", trace, "-p", strconv.Itoa(p.Cmd.Process.Pid))
+	stderr := &cluster.Buffer{}
 	cmd.Stderr = stderr
 	require.NoError(t, cmd.Start())
 	stop := func() {

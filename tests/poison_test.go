@@ -12,6 +12,7 @@ import (
 
 	"github.com/tidemark-db/tidemark"
 	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/tests/cluster"
 )
 
 // poisoned panics for entries with a statement that says so.
@@ -39,7 +40,7 @@ func httpStatus(t *testing.T, n *tidemark.Node, path string) (int, string) {
 // reads only, here and after every restart until the program can apply it.
 func TestPoison(t *testing.T) {
 	dir := t.TempDir()
-	logged := &lockedBuffer{}
+	logged := &cluster.Buffer{}
 	broken := func(c *tidemark.Config) {
 		c.FailPoint = poisoned
 		c.Logger = slog.New(slog.NewTextHandler(logged, nil))

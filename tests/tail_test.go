@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-db/tidemark/tests/cluster"
 )
 
 // tailLine is a line that tidemark tail prints.
@@ -39,7 +41,7 @@ func tail(t *testing.T, p *process, args ...string) []tailLine {
 
 func tailCommand(t *testing.T, p *process, args ...string) *exec.Cmd {
 	t.Helper()
-	path, err := binary()
+	path, err := cluster.Binary()
 	require.NoError(t, err)
 	host, port, err := net.SplitHostPort(p.addr)
 	require.NoError(t, err)

@@ -39,6 +39,9 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"start", "run a node", (*program).start},
+		{"demo", "run a cluster of three nodes to try things on", (*program).demo},
+		{"node", "list the nodes of a cluster, drain, remove or replace one", (*program).node},
+		{"check", "have every replica of a database look at all it stores", (*program).check},
 		{"tail", "print the changes of the tables as JSON lines", (*program).tail},
 		{"version", "print the version", (*program).version},
 		{"help", "explain the commands", (*program).help},
@@ -98,16 +101,22 @@ func (p *program) flags(name, synopsis string) *flag.FlagSet {
 
 // parse parses args, of which none may be left over.
 func parse(f *flag.FlagSet, args []string) error {
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return errUsage // printed by the flag set, with the usage
+	if err := parseSome(f, args); err != nil {
+		return err
 	}
 	if f.NArg() > 0 {
 		return usage(f, "unexpected argument %q", f.Arg(0))
 	}
 	return nil
+}
+
+// parseSome reads flags up to the first argument that is none.
+func parseSome(f *flag.FlagSet, args []string) error {
+	err := f.Parse(args)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		return errUsage // printed by the flag set, with the usage
+	}
+	return err
 }
 
 // usage reports a mistake in the command line.

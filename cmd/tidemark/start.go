@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,16 +32,24 @@ func (p *program) start(ctx context.Context, args []string) error {
 	f := p.flags("start", "[FLAGS]")
 	cfg := tidemark.Config{}
 	f.StringVar(&cfg.Dir, "data", tidemark.DefaultDir, "data `directory`")
-	f.StringVar(&cfg.SQLAddr, "sql", tidemark.DefaultSQLAddr, "`address` for PostgreSQL clients")
-	f.StringVar(&cfg.RaftAddr, "raft", tidemark.DefaultRaftAddr, "`address` for other nodes")
-	f.StringVar(&cfg.HTTPAddr, "http", tidemark.DefaultHTTPAddr, "`address` for health checks and metrics")
+	f.StringVar(&cfg.SQLAddr, "sql", "", "`address` for PostgreSQL clients (default: as the last time, or "+tidemark.DefaultSQLAddr+")")
+	f.StringVar(&cfg.RaftAddr, "raft", "", "`address` for other nodes (default: as the last time, or "+tidemark.DefaultRaftAddr+")")
+	f.StringVar(&cfg.HTTPAddr, "http", "", "`address` for health checks, metrics and other nodes (default: as the last time, or "+tidemark.DefaultHTTPAddr+")")
 	format := f.String("log-format", "auto", "`form` of the log messages on standard error: text, json, or auto for text on a terminal and json elsewhere")
-	join := f.String("join", "", "SQL `address` of a member of the cluster to join")
+	f.StringVar(&cfg.Join, "join", "", "SQL `address` of a member of the cluster to join; needed once")
+	f.Func("via", "`address=other`: reach this address of another node through the other one; may be repeated", func(s string) error {
+		addr, other, ok := strings.Cut(s, "=")
+		if !ok {
+			return errors.New("want ADDRESS=OTHER")
+		}
+		if cfg.Via == nil {
+			cfg.Via = map[string]string{}
+		}
+		cfg.Via[addr] = other
+		return nil
+	})
 	if err := parse(f, args); err != nil {
 		return err
-	}
-	if *join != "" {
-		return usage(f, "--join is not supported yet: this version runs a single node")
 	}
 	logger, err := newLogger(p, *format)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -55,19 +54,12 @@ func (p *program) tail(ctx context.Context, args []string) error {
 	from := f.String("from", "0/0", "print what comes after this `LSN`, such as the last one that was printed")
 	table := f.String("table", "", "print the changes of this `table` only; it may be written schema.table")
 	follow := f.Bool("follow", false, "wait for more, and connect again when the server is gone")
-	host, port, err := net.SplitHostPort(tidemark.DefaultSQLAddr)
-	if err != nil {
-		return err
-	}
-	f.StringVar(&host, "host", host, "`host` of the server")
-	f.StringVar(&port, "port", port, "`port` of the server")
-	user := f.String("user", "tidemark", "`name` to connect as")
-	database := f.String("database", "postgres", "`name` of the database")
-	url := f.String("url", "", "connection `URL`, instead of the four flags above: postgres://user@host:port/database")
+	target := targetFlags(f, "tidemark tail")
 	if err := parse(f, args); err != nil {
 		return err
 	}
 	t := &tailer{program: p, follow: *follow, out: bufio.NewWriter(p.stdout)}
+	var err error
 	if t.position, err = tidemark.ParseOffset(*from); err != nil {
 		return usage(f, "--from %q: want an LSN such as 0/16B3748", *from)
 	}
@@ -75,21 +67,12 @@ func (p *program) tail(ctx context.Context, args []string) error {
 	if schema, name, ok := strings.Cut(*table, "."); ok {
 		t.schema, t.table = schema, name
 	}
-	dsn := *url
-	if dsn == "" {
-		dsn = fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable application_name='tidemark tail'", quote(host), quote(port), quote(*user), quote(*database))
-	}
-	if t.config, err = pgconn.ParseConfig(dsn); err != nil {
-		return usage(f, "%v", err)
+	if t.config, err = target.config(); err != nil {
+		return err
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	return t.run(ctx)
-}
-
-// quote makes a value of a connection string.
-func quote(s string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }
 
 // run prints until there is nothing left, or for ever. A follower that was

@@ -12,6 +12,10 @@
 //     checked before the start (stored.go).
 //   - Files carry the host's name and absolute paths: a data directory could not
 //     be moved or copied. A file system in between hides both (fs.go).
+//   - Members of a group are named by address, and an inconsistent address ends
+//     the process: here they are nodes, with an address book (address.go).
+//   - A replica must start as what it was first, learner or voter, and keeps its
+//     timing until it is started again (record.go, group.go).
 //   - Proposals that find a queue full were not appended and are tried again;
 //     proposals that time out may have been, and never are (shard.go).
 package raftlog

@@ -16,18 +16,8 @@ import (
 	"github.com/lni/dragonboat/v4"
 	"github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/raftio"
-	sm "github.com/lni/dragonboat/v4/statemachine"
 
 	"github.com/tidemark-db/tidemark/log"
-)
-
-// Timing of Raft. A tick is the unit of the others.
-const (
-	tickMs            = 10
-	heartbeatTicks    = 5
-	electionTicks     = 50 // patience with a silent leader
-	heartbeatTicksOne = 1  // the same two where there is nobody to be patient with
-	electionTicksOne  = 5
 )
 
 // Sizes of Raft's logs and queues.
@@ -48,6 +38,10 @@ type HostConfig struct {
 	// picks a free one.
 	RaftAddr string
 
+	// Via names addresses to dial instead of others, such as the near end of a
+	// tunnel to a node.
+	Via map[string]string
+
 	Logger *slog.Logger
 
 	// SnapshotEntries overrides how many entries lie between snapshots.
@@ -60,6 +54,8 @@ type Host struct {
 	identity *Identity
 	lock     *os.File
 	fs       *diskFS
+	book     *addressBook
+	listen   string // address of the Raft engine
 	node     *dragonboat.NodeHost
 
 	opening sync.Mutex // one start or stop at a time
@@ -101,9 +97,11 @@ func (h *Host) start() (err error) {
 	if err != nil {
 		return fmt.Errorf("raft address: %w", err)
 	}
-	if h.identity, err = loadIdentity(h.cfg.Dir, listen); err != nil {
+	if h.identity, err = loadIdentity(h.cfg.Dir); err != nil {
 		return err
 	}
+	h.listen = listen
+	h.book = newAddressBook(h.cfg.Logger, h.cfg.Via)
 	useLogger(h.cfg.Logger)
 	h.fs = newDiskFS(filepath.Join(h.cfg.Dir, raftDir), h.identity.Hostname)
 	if err := h.fs.FS.MkdirAll(h.fs.root, 0o700); err != nil {
@@ -120,8 +118,8 @@ func (h *Host) start() (err error) {
 	h.node, err = dragonboat.NewNodeHost(config.NodeHostConfig{
 		NodeHostDir:         virtualRoot,
 		RTTMillisecond:      tickMs,
-		RaftAddress:         h.identity.RaftAddress,
-		ListenAddress:       listen,
+		RaftAddress:         listen,
+		NodeHostID:          string(h.identity.NodeID),
 		MaxSendQueueSize:    maxQueueBytes,
 		MaxReceiveQueueSize: maxQueueBytes,
 		SystemEventListener: &events{host: h},
@@ -130,6 +128,8 @@ func (h *Host) start() (err error) {
 			FS:     h.fs.wrapped(),
 			LogDB:  logDB(),
 			Engine: engine(),
+
+			NodeRegistryFactory: h.book,
 		},
 	})
 	if err != nil {
@@ -179,101 +179,18 @@ func engine() config.EngineConfig {
 // Identity returns whose data this is.
 func (h *Host) Identity() Identity { return *h.identity }
 
+// RaftAddr returns the address that the node listens on for other nodes.
+func (h *Host) RaftAddr() string { return h.listen }
+
+// SetAddress notes where another node listens for this one, at any time: messages
+// go there from now on.
+func (h *Host) SetAddress(node log.NodeID, addr string) { h.book.set(node, addr) }
+
 // Syncs returns how often the Raft log has been made durable since the start.
 func (h *Host) Syncs() uint64 { return h.fs.syncs.Load() }
 
 // WriteMetrics writes the engine's own metrics in Prometheus' text format.
 func (h *Host) WriteMetrics(w io.Writer) { dragonboat.WriteHealthMetrics(w) }
-
-// ShardOptions say who belongs to a log's group. The zero value starts a group of
-// this node alone, or continues what was started.
-type ShardOptions struct {
-	// Replica is this node's number in the group, from 1; zero means 1. A number
-	// that was removed from a group never returns.
-	Replica uint64
-
-	// Members are the first members of a group by number, with the Raft addresses
-	// that they were created with. Empty means this node alone.
-	Members map[uint64]string
-}
-
-// OpenShard opens one log over a state machine that is open already, and starts
-// to deliver what the state machine has not applied yet. It returns before all of
-// that has been applied: see Shard.Ready. An error says that the state machine's
-// files do not fit the log's.
-func (h *Host) OpenShard(id log.ID, state log.StateMachine, opts ShardOptions) (*Shard, error) {
-	h.opening.Lock()
-	defer h.opening.Unlock()
-	if opts.Replica == 0 {
-		opts.Replica = 1
-	}
-	if err := h.isOpen(); err != nil {
-		return nil, err
-	}
-	known := h.node.HasNodeInfo(uint64(id), opts.Replica)
-	if err := h.checkState(id, opts.Replica, state, known); err != nil {
-		return nil, err
-	}
-	alone := len(opts.Members) <= 1
-	members := opts.Members
-	if alone {
-		members = map[uint64]string{opts.Replica: h.identity.RaftAddress}
-	}
-	if known {
-		members = nil // as recorded
-	}
-	s := newShard(h, id, opts.Replica, state)
-	if err := h.remember(s); err != nil {
-		return nil, err
-	}
-	create := func(uint64, uint64) sm.IOnDiskStateMachine { return s.machine }
-	if err := h.node.StartOnDiskReplica(members, false, create, h.shardConfig(id, opts.Replica, alone)); err != nil {
-		h.forget(id)
-		return nil, fmt.Errorf("start log %d: %w", id, err)
-	}
-	s.start()
-	return s, nil
-}
-
-// checkState compares the state machine's files with the log's before Dragonboat
-// does, which would end the process.
-func (h *Host) checkState(id log.ID, replica uint64, state log.StateMachine, known bool) error {
-	applied := state.Applied()
-	if !known && applied > 0 {
-		return fmt.Errorf("log %d: the tables are at index %d, but there is no log of replica %d in %s: one of the two was removed or comes from elsewhere", id, applied, replica, h.fs.root)
-	}
-	need, err := storedSnapshot(h.cfg.Dir, id, replica)
-	if err != nil {
-		return fmt.Errorf("log %d: %w", id, err)
-	}
-	if applied < need {
-		return fmt.Errorf("log %d: the tables are at index %d, but the log begins after index %d: the tables were removed or replaced by older ones", id, applied, need)
-	}
-	return nil
-}
-
-func (h *Host) shardConfig(id log.ID, replica uint64, alone bool) config.Config {
-	c := config.Config{
-		ShardID:             uint64(id),
-		ReplicaID:           replica,
-		CheckQuorum:         true,
-		PreVote:             true,
-		ElectionRTT:         electionTicks,
-		HeartbeatRTT:        heartbeatTicks,
-		OrderedConfigChange: true,
-		WaitReady:           true,
-		SnapshotEntries:     snapshotEntries,
-		CompactionOverhead:  compactionOverhead,
-		MaxInMemLogSize:     maxInMemLogBytes,
-	}
-	if alone {
-		c.ElectionRTT, c.HeartbeatRTT = electionTicksOne, heartbeatTicksOne
-	}
-	if n := h.cfg.SnapshotEntries; n > 0 {
-		c.SnapshotEntries, c.CompactionOverhead = n, n/5
-	}
-	return c
-}
 
 // Close stops all shards and releases the data directory. The state machines stay
 // open, and are not called any more.
@@ -348,12 +265,21 @@ func (e *events) MembershipChanged(info raftio.NodeInfo) {
 	}
 }
 
+// NodeDeleted implements raftio.ISystemEventListener.
+func (e *events) NodeDeleted(info raftio.NodeInfo) {
+	e.host.mu.Lock()
+	s := e.host.shards[log.ID(info.ShardID)]
+	e.host.mu.Unlock()
+	if s != nil && uint64(s.replica) == info.ReplicaID {
+		s.noteRemoved()
+	}
+}
+
 // ignoredEvents are the notices that nobody needs.
 type ignoredEvents struct{}
 
 func (ignoredEvents) NodeHostShuttingDown()                       {}
 func (ignoredEvents) NodeUnloaded(raftio.NodeInfo)                {}
-func (ignoredEvents) NodeDeleted(raftio.NodeInfo)                 {}
 func (ignoredEvents) NodeReady(raftio.NodeInfo)                   {}
 func (ignoredEvents) ConnectionEstablished(raftio.ConnectionInfo) {}
 func (ignoredEvents) ConnectionFailed(raftio.ConnectionInfo)      {}

@@ -2,19 +2,21 @@ package raftlog
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+
+	"github.com/tidemark-db/tidemark/log"
 )
 
 // FormatVersion is the version of the data directory's layout. A directory of
 // another version is refused.
-const FormatVersion = 1
+const FormatVersion = 2
 
 const (
 	identityFile = "node.json"
@@ -24,19 +26,18 @@ const (
 
 // Identity says which node a data directory belongs to.
 type Identity struct {
-	Format int    `json:"format"`
-	NodeID string `json:"node_id"`
+	Format int `json:"format"`
 
-	// RaftAddress is the address under which the node's groups know it. It stays
-	// what it was at first, even when the node listens elsewhere later.
-	RaftAddress string `json:"raft_address"`
+	// NodeID is what the groups call the node. It goes with the directory; where
+	// the node listens may change with each start.
+	NodeID log.NodeID `json:"node_id"`
 
 	// Hostname is the host that wrote here last.
 	Hostname string `json:"hostname"`
 }
 
 // loadIdentity reads the directory's identity, or gives it one.
-func loadIdentity(dir, raftAddr string) (*Identity, error) {
+func loadIdentity(dir string) (*Identity, error) {
 	path := filepath.Join(dir, identityFile)
 	host, err := os.Hostname()
 	if err != nil {
@@ -44,7 +45,7 @@ func loadIdentity(dir, raftAddr string) (*Identity, error) {
 	}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return createIdentity(path, raftAddr, host)
+		return createIdentity(path, host)
 	}
 	if err != nil {
 		return nil, err
@@ -56,7 +57,7 @@ func loadIdentity(dir, raftAddr string) (*Identity, error) {
 	if id.Format != FormatVersion {
 		return nil, fmt.Errorf("data directory %s has format version %d, this program knows version %d only", dir, id.Format, FormatVersion)
 	}
-	if id.NodeID == "" || id.RaftAddress == "" {
+	if !isUUID(string(id.NodeID)) {
 		return nil, fmt.Errorf("%s is damaged: it names no node", path)
 	}
 	if id.Hostname != host {
@@ -64,49 +65,32 @@ func loadIdentity(dir, raftAddr string) (*Identity, error) {
 			return nil, err
 		}
 		id.Hostname = host
-		return id, writeIdentity(path, id)
+		return id, WriteJSON(path, id)
 	}
 	return id, nil
 }
 
-func createIdentity(path, raftAddr, host string) (*Identity, error) {
+func createIdentity(path, host string) (*Identity, error) {
 	if entries, err := os.ReadDir(filepath.Join(filepath.Dir(path), raftDir)); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%s is missing, yet there is a Raft log beside it", path)
 	}
-	var node [16]byte
-	rand.Read(node[:]) // never fails
-	id := &Identity{Format: FormatVersion, NodeID: hex.EncodeToString(node[:]), RaftAddress: raftAddr, Hostname: host}
-	return id, writeIdentity(path, id)
+	id := &Identity{Format: FormatVersion, NodeID: newNodeID(), Hostname: host}
+	return id, WriteJSON(path, id)
 }
 
-// writeIdentity replaces the file atomically and durably.
-func writeIdentity(path string, id *Identity) error {
-	b, err := json.MarshalIndent(id, "", "  ")
-	if err != nil {
-		return err
-	}
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", tmp, err)
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+// newNodeID draws a random UUID, version 4.
+func newNodeID() log.NodeID {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return log.NodeID(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]))
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+// uuidForm is the one form of a UUID that is used as a name.
+var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+func isUUID(s string) bool { return uuidForm.MatchString(s) }
 
 // hostFile is where Dragonboat notes the host's name and refuses any other. Its
 // other contents are constants of this package, so it may be made anew.

@@ -16,14 +16,15 @@ import (
 // It must never say so wrongly. It starts in doubt; only a membership that was
 // read through the log, after everything older had been applied, ends the doubt.
 // Every change brings the doubt back. Only this node can change the membership
-// of a group that it is alone in, so whoever adds a change of membership to this
-// package calls doubt first, before proposing it; the notice from Dragonboat
+// of a group that it is alone in, so whoever proposes a change holds the doubt
+// from before the proposal until its end is known; the notice from Dragonboat
 // comes too late to rely on.
 type members struct {
 	alone atomic.Bool
 
 	mu     sync.Mutex
 	doubts uint64        // how often there was doubt
+	held   int           // changes under way, and those whose end nobody knows
 	wake   chan struct{} // room for one
 }
 
@@ -45,11 +46,31 @@ func (m *members) doubt() {
 	}
 }
 
+// hold says that a change is about to be proposed.
+func (m *members) hold() {
+	m.mu.Lock()
+	m.held++
+	m.mu.Unlock()
+	m.doubt()
+}
+
+// release says that no change is under way any more. When it is not known what
+// became of one, it may happen at any time, and the doubt never ends.
+func (m *members) release(known bool) {
+	if !known {
+		return
+	}
+	m.mu.Lock()
+	m.held--
+	m.mu.Unlock()
+	m.doubt()
+}
+
 // believe ends the doubt that was there at the time of the reading.
 func (m *members) believe(doubts uint64, alone bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.doubts == doubts {
+	if m.doubts == doubts && m.held == 0 {
 		m.alone.Store(alone)
 	}
 }
@@ -62,14 +83,14 @@ func (m *members) reading() uint64 {
 
 // Waits between attempts to read the membership while there is no leader.
 const (
-	membershipTimeout = 5 * time.Second
+	membershipTimeout = time.Second
 	membershipPause   = 5 * time.Millisecond
 )
 
 // follow reads the membership whenever there is doubt, until ctx ends. The first
 // successful reading closes ready: everything that was in the log at the start
-// has been applied.
-func (m *members) follow(ctx context.Context, node *dragonboat.NodeHost, shard, replica uint64, ready chan struct{}) {
+// has been applied. It ends too when this replica is no member any more.
+func (m *members) follow(ctx context.Context, node *dragonboat.NodeHost, shard, replica uint64, ready, removed chan struct{}) {
 	isReady := false
 	for {
 		select {
@@ -80,6 +101,8 @@ func (m *members) follow(ctx context.Context, node *dragonboat.NodeHost, shard, 
 		for !m.read(ctx, node, shard, replica) {
 			select {
 			case <-time.After(membershipPause):
+			case <-removed:
+				return
 			case <-ctx.Done():
 				return
 			}

@@ -217,9 +217,9 @@ func TestIdentity(t *testing.T) {
 	stored, err := os.ReadFile(path)
 	require.NoError(t, err)
 	for change, want := range map[string]string{
-		strings.Replace(string(stored), `"format": 1`, `"format": 2`, 1): "format version 2",
+		strings.Replace(string(stored), `"format": 2`, `"format": 1`, 1): "format version 1",
 		"{": "damaged",
-		strings.Replace(string(stored), first.NodeID, "", 1): "damaged",
+		strings.Replace(string(stored), string(first.NodeID), "x", 1): "damaged",
 	} {
 		require.NoError(t, os.WriteFile(path, []byte(change), 0o600))
 		_, err = OpenHost(HostConfig{Dir: dir, RaftAddr: "127.0.0.1:0"})
@@ -375,38 +375,10 @@ func TestHaltSurvivesPeriodicSync(t *testing.T) {
 	require.Contains(t, string(out), "PASS")
 }
 
-// TestThreeReplicas reads on a follower what another node acknowledged.
-func TestThreeReplicas(t *testing.T) {
-	members := map[uint64]string{}
-	hosts := map[uint64]*Host{}
-	for replica := uint64(1); replica <= 3; replica++ {
-		hosts[replica] = openHost(t, HostConfig{Dir: t.TempDir()})
-		members[replica] = hosts[replica].Identity().RaftAddress
-	}
-	shards := map[uint64]*Shard{}
-	states := map[uint64]*toy{}
-	for replica, h := range hosts {
-		states[replica] = &toy{}
-		s, err := h.OpenShard(testLog, states[replica], ShardOptions{Replica: replica, Members: members})
-		require.NoError(t, err)
-		shards[replica] = s
-	}
-	for _, s := range shards {
-		require.NoError(t, s.Ready(t.Context()))
-		require.False(t, s.members.alone.Load())
-	}
-	for i := range 30 {
-		writer, reader := uint64(i%3+1), uint64((i+1)%3+1)
-		require.EqualValues(t, i+1, appendOne(t, shards[writer], "x"))
-		require.NoError(t, shards[reader].ReadIndex(t.Context()))
-		require.GreaterOrEqual(t, states[reader].count(), i+1)
-	}
-}
-
 // TestNoQuorum asks a group whose other members never came.
 func TestNoQuorum(t *testing.T) {
 	h := openHost(t, HostConfig{Dir: t.TempDir()})
-	members := map[uint64]string{1: h.Identity().RaftAddress, 2: "127.0.0.1:1", 3: "127.0.0.1:2"}
+	members := map[log.ReplicaID]log.NodeID{1: h.Identity().NodeID, 2: newNodeID(), 3: newNodeID()}
 	s, err := h.OpenShard(testLog, &toy{}, ShardOptions{Members: members})
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -415,7 +387,7 @@ func TestNoQuorum(t *testing.T) {
 	require.True(t, isAny(err, log.ErrBusy, log.ErrUnknownOutcome), "%v", err)
 	require.ErrorIs(t, s.ReadIndex(ctx), context.DeadlineExceeded)
 	require.ErrorIs(t, s.Ready(ctx), context.DeadlineExceeded)
-	_, ok := s.Leader()
+	_, _, ok := s.Leader()
 	require.False(t, ok)
 }
 
@@ -455,7 +427,7 @@ func TestEngineAnswers(t *testing.T) {
 	h := openHost(t, HostConfig{Dir: t.TempDir()})
 	s := openShard(t, h, &toy{})
 	require.True(t, s.answers(t.Context(), watchStep))
-	members := map[uint64]string{1: h.Identity().RaftAddress, 2: "127.0.0.1:1", 3: "127.0.0.1:2"}
+	members := map[log.ReplicaID]log.NodeID{1: h.Identity().NodeID, 2: newNodeID(), 3: newNodeID()}
 	lonely, err := h.OpenShard(3, &toy{}, ShardOptions{Members: members})
 	require.NoError(t, err)
 	require.True(t, lonely.answers(t.Context(), 2*watchRequest))

@@ -34,12 +34,25 @@ const closeTimeout = time.Minute
 type Shard struct {
 	host    *Host
 	id      log.ID
-	replica uint64
+	replica log.ReplicaID
+	state   log.StateMachine
 	session *client.Session
-	machine *machine
 	members *members
 	ready   chan struct{} // everything found at the start is applied
 	running sync.WaitGroup
+
+	changing sync.Mutex // one change of the membership at a time
+
+	engine  sync.Mutex // one start or stop of the replica's engine at a time
+	machine *machine   // guarded by engine
+	quick   bool       // guarded by engine: it has the timing of a group of one
+
+	// gate is held by requests from their beginning to their end, so that the
+	// engine can be stopped and started again without any of them noticing.
+	gate sync.RWMutex
+
+	removal sync.Once
+	removed chan struct{} // closed when the replica learns that it was removed
 
 	// life ends when the shard is closed. sending is held by requests while they
 	// enter Dragonboat, which does not expect calls during its own Close.
@@ -50,23 +63,26 @@ type Shard struct {
 
 var _ log.Log = (*Shard)(nil)
 
-func newShard(h *Host, id log.ID, replica uint64, state log.StateMachine) *Shard {
+func newShard(h *Host, id log.ID, replica log.ReplicaID, state log.StateMachine) *Shard {
 	life, end := context.WithCancel(context.Background())
 	return &Shard{
 		host:    h,
 		id:      id,
 		replica: replica,
 		session: h.node.GetNoOPSession(uint64(id)),
-		machine: &machine{state: state, closed: make(chan struct{})},
+		state:   state,
 		members: newMembers(),
 		ready:   make(chan struct{}),
+		removed: make(chan struct{}),
 		life:    life,
 		end:     end,
 	}
 }
 
 func (s *Shard) start() {
-	s.running.Go(func() { s.members.follow(s.life, s.host.node, uint64(s.id), s.replica, s.ready) })
+	s.running.Go(func() {
+		s.members.follow(s.life, s.host.node, uint64(s.id), uint64(s.replica), s.ready, s.removed)
+	})
 }
 
 // Ready waits until the group has a leader and everything that was in the log at
@@ -75,6 +91,8 @@ func (s *Shard) Ready(ctx context.Context) error {
 	select {
 	case <-s.ready:
 		return nil
+	case <-s.removed:
+		return log.ErrClosed
 	case <-s.life.Done():
 		return log.ErrClosed
 	case <-ctx.Done():
@@ -82,19 +100,28 @@ func (s *Shard) Ready(ctx context.Context) error {
 	}
 }
 
-// Leader returns the number of the replica that leads the group, and whether
-// there is one.
-func (s *Shard) Leader() (replica uint64, ok bool) {
-	leader, _, ok, err := s.host.node.GetLeaderID(uint64(s.id))
-	return leader, ok && err == nil
+// Replica returns this replica's number.
+func (s *Shard) Replica() log.ReplicaID { return s.replica }
+
+// Leader returns the number of the replica that leads the group in a term, and
+// whether there is one, as far as this replica has heard.
+func (s *Shard) Leader() (replica log.ReplicaID, term uint64, ok bool) {
+	leader, term, ok, err := s.host.node.GetLeaderID(uint64(s.id))
+	return log.ReplicaID(leader), term, ok && err == nil
 }
+
+// Removed is closed once this replica learns that it was removed from its group.
+// It may never learn that: the others stop talking to it at once.
+func (s *Shard) Removed() <-chan struct{} { return s.removed }
+
+func (s *Shard) noteRemoved() { s.removal.Do(func() { close(s.removed) }) }
 
 // Append implements log.Log.
 func (s *Shard) Append(ctx context.Context, data []byte) ([]byte, error) {
 	if len(data) > log.MaxEntryBytes {
 		return nil, log.ErrTooLarge
 	}
-	if err := s.machine.state.Halted(); err != nil {
+	if err := s.state.Halted(); err != nil {
 		return nil, err
 	}
 	result, err := s.request(ctx, proposalTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
@@ -123,7 +150,7 @@ func (s *Shard) ReadIndex(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.machine.state.Halted() // Dragonboat counted on, the state machine did not
+	return s.state.Halted() // Dragonboat counted on, the state machine did not
 }
 
 // errUnsettled says that a request was accepted and that its end is not known.
@@ -132,6 +159,8 @@ var errUnsettled = errors.New("no answer from the log")
 // request runs one request to its end. What was refused is tried again; what was
 // accepted never is.
 func (s *Shard) request(ctx context.Context, timeout time.Duration, send func(time.Duration) (*dragonboat.RequestState, error)) (dragonboat.RequestResult, error) {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
 	var zero dragonboat.RequestResult
 	pause := retryPauseFirst
 	var giveUp time.Time
@@ -191,6 +220,8 @@ func (s *Shard) wait(ctx context.Context, rs *dragonboat.RequestState) (dragonbo
 		default:
 			return result, fmt.Errorf("%w: %w", errUnsettled, context.DeadlineExceeded)
 		}
+	case <-s.removed: // the engine has dropped the replica, with all that it was asked
+		return dragonboat.RequestResult{}, fmt.Errorf("%w: %w", errUnsettled, log.ErrClosed)
 	case <-ctx.Done():
 		return dragonboat.RequestResult{}, fmt.Errorf("%w: %w", errUnsettled, ctx.Err())
 	}
@@ -223,13 +254,7 @@ func (s *Shard) Close() error {
 		return nil
 	}
 	defer s.host.forget(s.id)
-	if err := s.host.node.StopShard(uint64(s.id)); err != nil && !errors.Is(err, dragonboat.ErrClosed) {
-		return fmt.Errorf("close log %d: %w", s.id, err)
-	}
-	select {
-	case <-s.machine.closed:
-		return nil
-	case <-time.After(closeTimeout):
-		return fmt.Errorf("close log %d: still applying after %s", s.id, closeTimeout)
-	}
+	s.engine.Lock()
+	defer s.engine.Unlock()
+	return s.stopEngine()
 }

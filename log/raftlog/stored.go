@@ -15,7 +15,7 @@ import (
 // storedSnapshot returns the index that the state machine of a replica must have
 // reached according to the snapshots recorded for it; 0 without any. Dragonboat
 // makes the same comparison, but by a panic.
-func storedSnapshot(dir string, id log.ID, replica uint64) (log.Index, error) {
+func storedSnapshot(dir string, id log.ID, replica log.ReplicaID) (log.Index, error) {
 	group := fmt.Sprintf("snapshot-%d-%d", id, replica)
 	files, err := filepath.Glob(filepath.Join(dir, raftDir, "*", "snapshot-part-*", group, "snapshot-????????????????", "snapshot.metadata"))
 	if err != nil {

@@ -57,6 +57,8 @@ func (s *Shard) answers(ctx context.Context, patience time.Duration) bool {
 			return true
 		case <-s.life.Done():
 			return true
+		case <-s.removed:
+			return true
 		case <-ctx.Done():
 			return true
 		case <-ticker.C:

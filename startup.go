@@ -1,0 +1,132 @@
+package tidemark
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/query"
+)
+
+// metaReplica returns this node's replica of the meta log. A node without one
+// begins a cluster, or joins the one it was told of.
+func (n *Node) metaReplica(ctx context.Context) (localReplica, error) {
+	r, ok := n.local.replica(metaLog)
+	switch {
+	case ok:
+		return r, nil
+	case n.cfg.Join == "":
+		r = localReplica{Log: metaLog, Replica: 1, Members: map[log.ReplicaID]log.NodeID{1: n.self()}}
+		return r, n.local.change(func(c *localContents) {
+			c.Cluster = rand.Text()
+			c.Replicas = append(c.Replicas, r)
+		})
+	}
+	a, err := n.join(ctx, n.cfg.Join)
+	if err != nil {
+		return r, err
+	}
+	r = localReplica{Log: metaLog, Replica: a.Replica, Join: true}
+	err = n.local.change(func(c *localContents) {
+		c.Cluster = a.Cluster
+		c.Replicas = append(c.Replicas, r)
+		c.Peers = a.Peers
+	})
+	for _, other := range a.Peers {
+		n.peers.learn(other)
+	}
+	return r, err
+}
+
+// settle brings the node to where it can serve: the logs are replayed, a new
+// cluster has its first database, and what keeps the node in order runs.
+func (n *Node) settle(ctx context.Context) error {
+	began := time.Now()
+	notice := time.AfterFunc(replayNotice, func() { n.cfg.Logger.Info("replaying the log, or waiting for other nodes") })
+	defer notice.Stop()
+	first := n.begins()
+	if err := n.meta.refresh(ctx); err != nil && !first {
+		n.cfg.Logger.Debug("the meta database cannot be read yet", "error", err)
+	}
+	if n.meta.state.Load().cluster != "" {
+		n.reconcile(ctx)
+	}
+	if err := n.awaitReady(ctx, n.meta.db, first); err != nil {
+		return err
+	}
+	if first {
+		row := nodeRow{ID: n.self(), Addrs: n.addresses(), State: query.NodeActive}
+		if err := bootstrapMeta(ctx, n.meta.db, n.local.get().Cluster, row); err != nil {
+			return fmt.Errorf("begin a cluster: %w", err)
+		}
+	}
+	if err := n.meta.refresh(ctx); err != nil {
+		return fmt.Errorf("meta database: %w", err)
+	}
+	n.reconcile(ctx)
+	for _, db := range n.databases.all() {
+		if err := n.awaitReady(ctx, db, first); err != nil {
+			return err
+		}
+	}
+	for _, work := range []func(context.Context){n.meta.follow, n.agent, n.keeper, n.place, n.announce} {
+		n.working.Go(func() { work(n.life) })
+	}
+	n.cfg.Logger.Debug("log replayed", "took", time.Since(began))
+	return nil
+}
+
+// begins says whether the node may have begun a cluster that is not recorded in
+// the meta database yet.
+func (n *Node) begins() bool {
+	r, ok := n.local.replica(metaLog)
+	return ok && !r.Join && len(n.local.get().Peers) == 0
+}
+
+// awaitReady waits until a database holds what its log says. Where others are
+// needed for that and do not come, the node serves what it can without them.
+func (n *Node) awaitReady(ctx context.Context, db *database, alone bool) error {
+	if !alone && n.meta.state.Load().cluster != "" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, othersPatience)
+		defer cancel()
+	}
+	err := db.shard.Ready(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		n.cfg.Logger.Warn("a database waits for other nodes; what needs them will wait, too", "database", db.name)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("replay the log of database %s: %w", db.name, err)
+	}
+	return nil
+}
+
+// othersPatience is how long a node that starts waits for others.
+const othersPatience = 5 * time.Second
+
+// announce tells the cluster of this node's addresses when they have changed.
+func (n *Node) announce(ctx context.Context) {
+	for ctx.Err() == nil {
+		row, ok := n.meta.state.Load().nodes[n.self()]
+		if ok && row.Addrs == n.addresses() {
+			return
+		}
+		a := n.addresses()
+		err := transact(ctx, n.meta.db, func(m *metaSession) error {
+			_, err := m.run(ctx, fmt.Sprintf("UPDATE nodes SET sql_addr = %s, raft_addr = %s, http_addr = %s WHERE id = %s",
+				literal(a.SQL), literal(a.Raft), literal(a.HTTP), literal(string(n.self()))))
+			return err
+		})
+		if err == nil {
+			return
+		}
+		pause(ctx, joinPause)
+	}
+}
+
+// replayNotice is how long replaying the log may take before it is reported.
+const replayNotice = time.Second
