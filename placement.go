@@ -236,6 +236,9 @@ func (p *planner) retire(db databaseRow, good, bad, arriving, leaving []replicaR
 	for _, r := range bad {
 		_, fenced := p.nodes[r.Node].fenced[r.Log]
 		removed := p.state.nodes[r.Node].State == query.NodeRemoved
+		if db.Log == metaLog && p.load[r.Node] > 1 {
+			continue // without the meta log the node could not give up the others
+		}
 		switch {
 		case r.State == replicaLearner, // it never counted
 			len(good) >= wanted,                       // others are complete

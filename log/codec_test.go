@@ -70,11 +70,11 @@ func sampleEntries() map[string]*Entry {
 		"stage":   with(KindStage, func(e *Entry) { e.Stage = &Stage{ID: StageID{7: 9}, Chunk: 2, Rows: []byte("\x01x")} }),
 		"unstage": with(KindUnstage, func(e *Entry) { e.Stage = &Stage{ID: StageID{7: 9}} }),
 		"reserve": with(KindReserve, func(e *Entry) { e.Reserve = &Reserve{Sequence: 16390, Count: -32} }),
-		"fence":   with(KindFence, func(e *Entry) { e.Semantics = 2 }),
 		"check": with(KindCheck, func(e *Entry) {
 			e.Time, e.Check = math.MinInt64, &Check{Scan: true, Voters: []ReplicaID{1, math.MaxUint64}}
 		}),
-		"vote": with(KindVote, func(e *Entry) { e.Vote = &Vote{Check: 1 << 40, Replica: 3, Digest: Digest{0: 1, 15: 0xff}} }),
+		"vote":  with(KindVote, func(e *Entry) { e.Vote = &Vote{Check: 1 << 40, Replica: 3, Digest: Digest{0: 1, 15: 0xff}} }),
+		"fence": with(KindFence, func(e *Entry) { e.Semantics = 2; e.Earliest = 1 << 40 }),
 	}
 }
 
@@ -89,6 +89,7 @@ func sampleResults() map[string]*Result {
 			},
 			Drawn: []DrawnValue{{16390, 7}},
 		},
+		"result_repeated": {Offset: 1<<24 + 1000, Repeat: Repeated},
 		"result_failed": {
 			Offset: 1 << 24,
 			Err:    &Failure{Code: "23505", Fields: map[string]string{"S": "ERROR", "M": "duplicate key", "D": "Key (id)=(1)", "n": "t_pkey"}},

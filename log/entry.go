@@ -32,7 +32,13 @@ type Semantics uint32
 const CurrentSemantics Semantics = 1
 
 // Seed is the 128-bit seed from which random() and gen_random_uuid() are drawn.
+// It is drawn for each entry anew and tells it apart from all others: an entry
+// that is proposed twice has the same seed, and is applied once. The zero seed is
+// that of entries which may be applied twice.
 type Seed [16]byte
+
+// Place numbers the entries of a log as they are applied, from 1.
+type Place uint64
 
 // Entry is everything that apply may depend on.
 type Entry struct {
@@ -79,6 +85,12 @@ type Entry struct {
 	// Check belongs to KindCheck, Vote to KindVote.
 	Check *Check
 	Vote  *Vote
+	// Earliest is the first place that the entry can have: the one after the last
+	// entry that the proposer's replica had applied when the entry was proposed
+	// for the first time. Zero means that nobody knows. State machines remember
+	// for a while which entries they have applied; one that may have been applied
+	// before that must not be applied again.
+	Earliest Place
 }
 
 // TransactionID is the number of a transaction, which clients may ask for before

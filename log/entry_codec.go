@@ -8,7 +8,7 @@ import (
 // The number of fields of each struct in format version 1, and the fewest
 // bytes that one takes in an array (its header and one byte a field).
 const (
-	entryFields     = 22
+	entryFields     = 23
 	settingFields   = 2
 	statementFields = 8
 	paramFields     = 2
@@ -83,6 +83,7 @@ func (e *Entry) encode(w *writer) {
 	w.int(e.Began)
 	e.Check.encode(w)
 	e.Vote.encode(w)
+	w.uint(uint64(e.Earliest))
 }
 
 func (e *Entry) decode(r *reader) {
@@ -125,6 +126,7 @@ func (e *Entry) decode(r *reader) {
 	e.Began = r.int(math.MinInt64, math.MaxInt64)
 	e.Check = decodeCheck(r)
 	e.Vote = decodeVote(r)
+	e.Earliest = Place(r.uint(math.MaxUint64))
 }
 
 func (s *Statement) encode(w *writer) {

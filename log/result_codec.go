@@ -8,7 +8,7 @@ import (
 
 // The number of fields of each struct in format version 1.
 const (
-	resultFields  = 4
+	resultFields  = 5
 	outcomeFields = 4
 	columnFields  = 5
 	failureFields = 2
@@ -43,6 +43,7 @@ func (r *Result) encode(w *writer) {
 		r.Statements[i].encode(w)
 	}
 	encodeDrawn(w, r.Drawn)
+	w.uint(uint64(r.Repeat))
 }
 
 func (r *Result) decode(in *reader) {
@@ -54,6 +55,7 @@ func (r *Result) decode(in *reader) {
 	}
 	r.Statements = list(in, 1+outcomeFields, (*Outcome).decode)
 	r.Drawn = decodeDrawn(in)
+	r.Repeat = Repeat(in.uint(uint64(TooLate)))
 }
 
 func (o *Outcome) encode(w *writer) {

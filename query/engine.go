@@ -122,8 +122,13 @@ func newSeed() (s log.Seed) {
 // append puts an entry into the log and returns its outcome. An error is a
 // *sqlstate.Error. The wait is not cut short when the client cancels: once an
 // entry is proposed its outcome is worth knowing; the log has a bound of its own.
+// The log may propose the entry more than once: it is applied once, by its seed.
 func (e *Engine) append(ctx context.Context, entry *log.Entry) (*log.Result, error) {
 	entry.Semantics = log.CurrentSemantics
+	if entry.Seed == (log.Seed{}) {
+		entry.Seed = e.cfg.Seed()
+	}
+	entry.Earliest = e.cfg.Replica.Position().Place + 1
 	data, err := entry.Append(nil)
 	if err != nil {
 		return nil, appendError(err)
@@ -136,7 +141,24 @@ func (e *Engine) append(ctx context.Context, entry *log.Entry) (*log.Result, err
 	if err != nil {
 		return nil, sqlstate.New(sqlstate.InternalError, "result of a log entry cannot be decoded: %v", err)
 	}
-	return res, nil
+	if res.Repeat != log.Repeated || res.Err != nil {
+		return res, nil
+	}
+	return e.answerLost(ctx, entry, res)
+}
+
+// answerLost is what remains to be said when an entry is known to be committed
+// and its answer is not: this node has skipped it with a snapshot.
+func (e *Engine) answerLost(ctx context.Context, entry *log.Entry, res *log.Result) (*log.Result, error) {
+	switch entry.Kind {
+	case log.KindReserve:
+		entry.Seed = log.Seed{} // another block: the first one is lost
+		return e.append(ctx, entry)
+	case log.KindCommand:
+		return nil, sqlstate.New(sqlstate.TransactionResolutionUnknown, "the answer of the transaction is lost").
+			WithDetail("It has been committed, at %s or before.", res.Offset)
+	}
+	return res, nil // COMMIT has nothing else to say
 }
 
 // askFor tells a client that does not know whether its transaction has been

@@ -181,6 +181,7 @@ func (l *loader) land() error {
 	out := <-f.done
 	if out.err == nil && out.res.Err != nil && out.res.Err.Code == string(sm.ChunkEarly) {
 		// It has overtaken the one before it, which is in its place by now.
+		f.entry.Seed = l.s.e.cfg.Seed()
 		out.res, out.err = l.s.e.append(l.ctx, f.entry)
 	}
 	f.batch.reset()

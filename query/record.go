@@ -139,6 +139,9 @@ func (s *Session) appendTransaction(ctx context.Context) (*log.Result, error) {
 			WithHint("Read in a transaction of its own, or raise %s.", exec.SettingMaxSteps)
 	}
 	s.once(e)
+	if tx.repeats {
+		e.Seed = log.Seed{} // that of the first attempt, which this one is not
+	}
 	res, err := s.e.append(ctx, e)
 	if err == nil {
 		s.used(e, res)

@@ -37,6 +37,7 @@ type applier struct {
 	index log.Index
 	// verdict says that the replica stops once the batch is committed.
 	verdict error
+	seen    seen
 	// full says that the batch takes no more entries.
 	full bool
 
@@ -199,6 +200,13 @@ func (a *applier) apply(c *log.Committed) (answer []byte, err error) {
 	if e.Semantics > log.CurrentSemantics {
 		return nil, fmt.Errorf("entry has semantics %d, this program knows up to %d", e.Semantics, log.CurrentSemantics)
 	}
+	if res, err := a.repeated(e); res != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		a.settle(c.Index, log.Seed{}, 0)
+		return res.Append(nil)
+	}
 	if e.Kind == log.KindStage && e.Stage != nil && e.Stage.Load != nil {
 		if a.state.index != a.r.state.index {
 			return nil, errAlone
@@ -210,8 +218,16 @@ func (a *applier) apply(c *log.Committed) (answer []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.state.index = c.Index
+	a.settle(c.Index, e.Seed, endOf(res))
 	return res.Append(nil)
+}
+
+// settle counts an applied entry. Its seed is zero when there is nothing to
+// recognise it by.
+func (a *applier) settle(index log.Index, seed log.Seed, end entryEnd) {
+	a.state.index = index
+	a.state.place++
+	a.seen.add(a.state.place, seed, end)
 }
 
 func (a *applier) execute(e *log.Entry, data []byte) (*log.Result, error) {

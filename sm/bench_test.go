@@ -1,6 +1,7 @@
 package sm_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"testing"
@@ -165,12 +166,19 @@ func BenchmarkUpdate(b *testing.B) {
 		values[2] = types.Int(values[2].Int() + 7)
 		return t.Update(tbl, row, values)
 	}
-	data := entry(b, "UPDATE accounts SET abalance = abalance + 7 WHERE aid = 4711")
+	marker := log.Seed([]byte("the entry's seed"))
+	e, err := log.DecodeEntry(entry(b, "UPDATE accounts SET abalance = abalance + 7 WHERE aid = 4711"))
+	require.NoError(b, err)
+	e.Seed = marker
+	data := encode(b, e)
+	at := bytes.Index(data, marker[:])
 	b.ReportAllocs()
 	for b.Loop() {
 		c := make([]log.Committed, batch)
 		for k := range c {
-			c[k] = log.Committed{Index: r.Applied() + log.Index(k) + 1, Data: data}
+			one := bytes.Clone(data)
+			binary.LittleEndian.PutUint64(one[at:], uint64(r.Applied())+uint64(k))
+			c[k] = log.Committed{Index: r.Applied() + log.Index(k) + 1, Data: one}
 		}
 		_, err := r.Apply(c)
 		require.NoError(b, err)

@@ -323,6 +323,9 @@ func (a *applier) commit() error {
 	if err := writeState(a.batch, &a.state); err != nil {
 		return err
 	}
+	if err := a.writeSeen(); err != nil {
+		return err
+	}
 	if err := a.batch.Commit(pebble.NoSync); err != nil {
 		return err
 	}

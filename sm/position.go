@@ -15,6 +15,8 @@ type Position struct {
 	Offset, End log.Offset
 	// Index is the consensus index of the last applied entry.
 	Index log.Index
+	// Place is how many entries have been applied.
+	Place log.Place
 	// Time is the log time of the last applied entry, in microseconds since
 	// 2000-01-01 UTC.
 	Time int64

@@ -32,6 +32,7 @@ type Replica struct {
 	// store: Apply, Sync, Prepare, Restore, Close.
 	applyMu sync.Mutex
 	state   state
+	repeats *repeats
 	closing bool
 	images  int // numbers the checkpoints
 
@@ -112,6 +113,7 @@ type contents struct {
 	state    state
 	loads    *loadTable
 	checks   *checkTable
+	repeats  *repeats
 	sums     map[catalog.StorageID]storageSum
 	catalog  *catalog.Catalog
 	versions []log.Offset
@@ -126,6 +128,9 @@ func readContents(s *store) (c contents, err error) {
 		return c, err
 	}
 	if c.checks, err = readChecks(s); err != nil {
+		return c, err
+	}
+	if c.repeats, err = readRepeats(s, c.state.place); err != nil {
 		return c, err
 	}
 	if c.sums, err = readSums(s); err != nil {
@@ -143,7 +148,7 @@ func readContents(s *store) (c contents, err error) {
 // install makes s the replica's store.
 func (r *Replica) install(s *store, c contents) {
 	st := c.state
-	r.state = st
+	r.state, r.repeats = st, c.repeats
 	r.sumsMu.Lock()
 	r.sums = c.sums
 	r.sumsMu.Unlock()
@@ -162,6 +167,7 @@ func (r *Replica) install(s *store, c contents) {
 func (r *Replica) publish(a *applier) error {
 	old := r.published.Load()
 	r.state = a.state
+	r.repeats.add(a.seen)
 	r.sumsMu.Lock()
 	maps.Copy(r.sums, a.sums)
 	for _, id := range a.dropped {

@@ -187,6 +187,10 @@ func record(t *testing.T, rnd *rand.Rand, n int) *history {
 	loads := &loadModel{rnd: rnd, r: r, seen: map[string]int{}}
 	for range n {
 		index += log.Index(1 + rnd.IntN(2))
+		if len(h.entries) > 0 && rnd.IntN(8) == 0 {
+			h.repeat(t, rnd, r, index)
+			continue
+		}
 		lines := script(rnd)
 		data, step := loads.step(t, m)
 		if data == nil && rnd.IntN(8) == 0 {
@@ -195,7 +199,7 @@ func record(t *testing.T, rnd *rand.Rand, n int) *history {
 		if data == nil {
 			data = entry(t, lines...)
 		}
-		c := log.Committed{Index: index, Data: data}
+		c := log.Committed{Index: index, Data: proposed(t, rnd, r, data)}
 		out, err := r.Apply([]log.Committed{c})
 		require.NoError(t, err)
 		require.NoError(t, r.Halted())
@@ -245,6 +249,43 @@ func (h *history) compare(t *testing.T, rnd *rand.Rand, r *sm.Replica) []byte {
 		}
 	}
 	return encode(t, &log.Entry{Kind: log.KindCheck, Check: &log.Check{Scan: rnd.IntN(3) == 0, Voters: []log.ReplicaID{5, 0}}})
+}
+
+// proposed gives an entry a seed, as its proposer does.
+func proposed(t *testing.T, rnd *rand.Rand, r *sm.Replica, data []byte) []byte {
+	e, err := log.DecodeEntry(data)
+	require.NoError(t, err)
+	for i := range e.Seed {
+		e.Seed[i] = byte(rnd.Uint32())
+	}
+	e.Earliest = r.Position().Place + 1
+	return encode(t, e)
+}
+
+// repeat applies one of the last entries again, and nothing happens.
+func (h *history) repeat(t *testing.T, rnd *rand.Rand, r *sm.Replica, index log.Index) {
+	const far = 200
+	i := len(h.entries) - 1 - rnd.IntN(min(far, len(h.entries)))
+	c := log.Committed{Index: index, Data: h.entries[i].Data}
+	want := r.Position()
+	out, err := r.Apply([]log.Committed{c})
+	require.NoError(t, err)
+	require.NoError(t, r.Halted())
+	want.Index, want.Place = index, want.Place+1
+	require.Equal(t, want, r.Position())
+	first, err := log.DecodeResult(h.answers[i])
+	require.NoError(t, err)
+	again, err := log.DecodeResult(out[0])
+	require.NoError(t, err)
+	require.Equal(t, log.Repeated, again.Repeat)
+	if first.Err == nil {
+		require.Nil(t, again.Err)
+		require.Equal(t, first.Offset, again.Offset)
+	} else {
+		require.Equal(t, first.Err.Code, again.Err.Code)
+	}
+	h.entries, h.answers = append(h.entries, c), append(h.answers, out[0])
+	h.positions[index] = r.Position()
 }
 
 // predict runs a script on the model, with the toy's savepoints.

@@ -21,6 +21,7 @@ type state struct {
 	epoch     log.Epoch
 	semantics log.Semantics
 	floor     log.Offset
+	place     log.Place // of the last applied entry
 
 	// The next ones to be handed out.
 	nextID      catalog.ID
@@ -57,7 +58,7 @@ func (s *state) fields() []uint64 {
 		uint64(s.index), uint64(s.offset), uint64(s.end), uint64(s.time), uint64(s.failures),
 		uint64(s.catalog), uint64(s.epoch), uint64(s.semantics), uint64(s.floor),
 		uint64(s.nextID), uint64(s.nextStorage), s.nextRow, s.total.hi, s.total.lo,
-		uint64(s.nextLoad),
+		uint64(s.nextLoad), uint64(s.place),
 	}
 }
 
@@ -88,13 +89,13 @@ func decodeState(b []byte) (state, error) {
 		index: log.Index(f[0]), offset: log.Offset(f[1]), end: log.Offset(f[2]), time: int64(f[3]), failures: uint32(f[4]),
 		catalog: log.Offset(f[5]), epoch: log.Epoch(f[6]), semantics: log.Semantics(f[7]), floor: log.Offset(f[8]),
 		nextID: catalog.ID(f[9]), nextStorage: catalog.StorageID(f[10]), nextRow: f[11], total: sum{hi: f[12], lo: f[13]},
-		nextLoad: keys.LoadID(f[14]),
+		nextLoad: keys.LoadID(f[14]), place: log.Place(f[15]),
 	}, nil
 }
 
 func (s *state) position() Position {
 	return Position{
 		Offset: s.offset, End: s.end, Index: s.index, Time: s.time, Checksum: s.total.checksum(),
-		Epoch: s.epoch, Catalog: s.catalog, Semantics: s.semantics, Floor: s.floor,
+		Epoch: s.epoch, Catalog: s.catalog, Semantics: s.semantics, Floor: s.floor, Place: s.place,
 	}
 }

@@ -26,6 +26,10 @@ type Options struct {
 	// Gaps leaves out indexes at random, as consensus does for its own entries.
 	Gaps bool
 
+	// Repeat appends some entries a second time, a while later, as a proposer does
+	// that did not hear of the first.
+	Repeat bool
+
 	// MaxDelay is the longest that a started replica waits before it applies a
 	// batch; the wait is random. Zero means no waiting.
 	MaxDelay time.Duration
@@ -93,8 +97,23 @@ func (c *Cluster) Append(data []byte) log.Index {
 	return c.order[c.appendLocked(data)].index
 }
 
+// One in repeatOften entries is followed by a repetition of one of the last
+// repeatFar.
+const (
+	repeatOften = 8
+	repeatFar   = 20
+)
+
 // appendLocked returns the new entry's place in the order.
 func (c *Cluster) appendLocked(data []byte) int {
+	place := c.addLocked(data)
+	if c.opts.Repeat && c.rnd.IntN(repeatOften) == 0 {
+		c.addLocked(c.order[place-c.rnd.IntN(min(repeatFar, place+1))].data)
+	}
+	return place
+}
+
+func (c *Cluster) addLocked(data []byte) int {
 	index := log.Index(1)
 	if n := len(c.order); n > 0 {
 		index = c.order[n-1].index + 1

@@ -10,6 +10,9 @@ import (
 
 	"github.com/lni/dragonboat/v4"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/tidemark-db/tidemark/log"
 )
 
 func isAny(err error, targets ...error) bool {
@@ -85,4 +88,51 @@ func run(b *testing.B, callers int, call func() error) {
 	for range callers {
 		require.NoError(b, <-done)
 	}
+}
+
+// BenchmarkIdle reports what groups cost that nobody uses: processor cores for
+// three nodes with 100 groups of three.
+func BenchmarkIdle(b *testing.B) {
+	const groups, nodes = 100, 3
+	const settle = 3 * time.Second
+	hosts := make([]*Host, nodes)
+	members := map[log.ReplicaID]log.NodeID{}
+	for i := range hosts {
+		hosts[i] = openHost(b, HostConfig{Dir: b.TempDir()})
+		members[log.ReplicaID(i+1)] = hosts[i].Identity().NodeID
+	}
+	var shards []*Shard
+	for i, h := range hosts {
+		for _, other := range hosts {
+			h.SetAddress(other.Identity().NodeID, other.RaftAddr())
+		}
+		for id := range groups {
+			s, err := h.OpenShard(log.ID(id+1), &toyFast{}, ShardOptions{Replica: log.ReplicaID(i + 1), Members: members})
+			require.NoError(b, err)
+			shards = append(shards, s)
+		}
+	}
+	for _, s := range shards {
+		require.NoError(b, s.Ready(b.Context()))
+	}
+	time.Sleep(settle)
+	terms := func() (sum uint64) {
+		for _, s := range shards {
+			_, term, _ := s.Leader()
+			sum += term
+		}
+		return sum
+	}
+	before, began, elections := processorTime(b), time.Now(), terms()
+	for b.Loop() {
+		time.Sleep(time.Second)
+	}
+	b.ReportMetric((processorTime(b)-before).Seconds()/time.Since(began).Seconds(), "cores")
+	b.ReportMetric(float64(terms()-elections), "terms")
+}
+
+func processorTime(b *testing.B) time.Duration {
+	var u unix.Rusage
+	require.NoError(b, unix.Getrusage(unix.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -29,6 +29,8 @@ const (
 	// it stages: they stay there when it is committed.
 	Loads       Space = 0x0a
 	LoadChanges Space = 0x0b
+	// Applied has the seeds of the entries that were applied last, in blocks.
+	Applied Space = 0x12
 )
 
 // LoadID numbers the large transactions of a log, in the order of their first
@@ -108,6 +110,11 @@ func AppendLoadChange(dst []byte, n LoadID, rel log.Offset) []byte {
 	return append(binary.BigEndian.AppendUint64(dst, uint64(rel)), sentinel)
 }
 
+// AppendApplied appends the key of a block of seeds by the place of its first.
+func AppendApplied(dst []byte, first log.Place) []byte {
+	return append(binary.BigEndian.AppendUint64(append(dst, byte(Applied)), uint64(first)), sentinel)
+}
+
 // AppendVersion makes a versioned key of a prefix.
 func AppendVersion(prefix []byte, v log.Offset) []byte {
 	return append(binary.BigEndian.AppendUint64(prefix, ^uint64(v)), SuffixBytes)
@@ -146,6 +153,7 @@ type Key struct {
 	Storage catalog.StorageID // rows, entries, sums
 	Offset  log.Offset        // changes, commands, load changes
 	Load    LoadID            // loads, load changes
+	Place   log.Place         // applied
 	Seq     uint32            // commands
 	Stage   log.StageID       // staged
 	Chunk   uint32            // staged
@@ -188,7 +196,7 @@ func (k *Key) decodeBody(key, body []byte) error {
 		size = 4
 	case Rows, Entries:
 		versioned, size = true, max(len(body), 4)
-	case Changes, Loads:
+	case Changes, Loads, Applied:
 		size = 8
 	case LoadChanges:
 		size = 16
@@ -217,6 +225,8 @@ func (k *Key) decodeBody(key, body []byte) error {
 		k.Time, k.Body = int64(binary.BigEndian.Uint64(body)), body[8:]
 	case Loads:
 		k.Load = LoadID(binary.BigEndian.Uint64(body))
+	case Applied:
+		k.Place = log.Place(binary.BigEndian.Uint64(body))
 	case LoadChanges:
 		k.Load = LoadID(binary.BigEndian.Uint64(body))
 		k.Offset = log.Offset(binary.BigEndian.Uint64(body[8:]))
@@ -252,6 +262,8 @@ func (k Key) Append(dst []byte) []byte {
 		dst = AppendLoad(dst, k.Load)
 	case LoadChanges:
 		dst = AppendLoadChange(dst, k.Load, k.Offset)
+	case Applied:
+		dst = AppendApplied(dst, k.Place)
 	}
 	if k.Versioned {
 		dst = AppendVersion(dst, k.Version)
@@ -303,6 +315,8 @@ func Describe(key []byte) string {
 		s = fmt.Sprintf("load/%d", k.Load)
 	case LoadChanges:
 		s = fmt.Sprintf("load/%d/change/%d", k.Load, k.Offset)
+	case Applied:
+		s = fmt.Sprintf("applied/%d", k.Place)
 	}
 	if k.Versioned {
 		s += "@" + k.Version.String()

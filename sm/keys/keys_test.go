@@ -29,6 +29,7 @@ func samples() []keys.Key {
 		{Space: keys.Staged, Stage: log.StageID{1, 2, 3}, Chunk: 17},
 		{Space: keys.Loads, Load: 7},
 		{Space: keys.LoadChanges, Load: 7, Offset: 1 << 33},
+		{Space: keys.Applied, Place: 1 << 40},
 		{Space: keys.Sums, Storage: 77},
 		{Space: keys.Outcomes, Body: []byte("korder-17")},
 		{Space: keys.Expiries, Time: 1 << 50, Body: keys.AppendOutcome(nil, 'k', "order-17")},

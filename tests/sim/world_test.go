@@ -218,7 +218,7 @@ func newWorld(seed uint64) (*world, error) {
 		now:       int64(26*365*24) * int64(time.Hour/time.Microsecond),
 		positions: map[log.Index]sm.Position{},
 		answers:   map[log.Index][]byte{},
-		cluster:   memlog.New(memlog.Options{Seed: seed, MaxBatch: maxBatch, Gaps: true}),
+		cluster:   memlog.New(memlog.Options{Seed: seed, MaxBatch: maxBatch, Gaps: true, Repeat: true}),
 		bank:      newState(),
 		shown:     map[int]int{},
 	}
