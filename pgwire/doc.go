@@ -20,6 +20,8 @@
 //	message.go    decoders of message bodies
 //	statement.go  statementContext: what a cancel request cancels
 //	results.go    the query.ResultWriter: rows and tags to messages; copy.go the other way
+//	relay.go      connections that another node serves; tracker.go knows where their
+//	              messages end, cancel.go also hands cancel requests on
 //	reply.go      encoders; output.go collects them and writes
 //	session.go    Session: what all of this is a front end of
 //	limits.go     every limit, with its unit
@@ -31,6 +33,8 @@
 //  2. handshake answers SSLRequest and GSSENCRequest, then reads the startup
 //     packet. A CancelRequest ends here. Authentication must be over within
 //     Config.AuthTimeout. Loopback is trusted, other addresses are refused.
+//     If Config.Route says that another node has the database, bytes are passed to
+//     and fro between the client and that node from here on.
 //  3. The SessionFactory makes the session. The client is told the settings, its
 //     process id and its key, and that it may begin.
 //  4. loop reads a message and dispatches it, for ever. Answers gather in

@@ -33,12 +33,16 @@ func (c *conn) handshake() error {
 	if err != nil {
 		return err
 	}
-	if p.code != protocolMajor<<16 || len(p.unknown) > 0 {
-		c.out.negotiateVersion(p.unknown)
-	}
 	if err := c.authenticate(p); err != nil {
 		return err
 	}
+	if done, err := c.route(p); done {
+		return err
+	}
+	if p.code != protocolMajor<<16 || len(p.unknown) > 0 {
+		c.out.negotiateVersion(p.unknown)
+	}
+	c.out.message(&pgproto3.AuthenticationOk{})
 	if err := c.srv.admit(c); err != nil {
 		return err
 	}
@@ -60,7 +64,7 @@ func (c *conn) negotiate() (*startupPacket, error) {
 		}
 		switch {
 		case p.code == codeCancel:
-			c.srv.cancelRequest(p.processID, p.secret)
+			c.srv.cancelRequest(cancelKey{p.processID, p.secret})
 			return nil, errTerminate
 		case p.code == codeSSL && !sslDone:
 			sslDone = true
@@ -115,7 +119,6 @@ func (c *conn) authenticate(p *startupPacket) error {
 			addr, p.params.User, p.params.Database).
 			WithDetail("Only connections from the loopback address are trusted without a password.")
 	}
-	c.out.message(&pgproto3.AuthenticationOk{})
 	return nil
 }
 

@@ -87,3 +87,18 @@ const (
 	// descriptors, mostly).
 	acceptBackoffMax = time.Second
 )
+
+// Limits of relayed connections.
+const (
+	// relayBuffer is how many bytes are on their way in each direction.
+	relayBuffer = 16 << 10
+	// relayDialTimeout bounds connecting to the other node, in all attempts.
+	relayDialTimeout = 5 * time.Second
+	// relayAttempts is how many addresses are tried.
+	relayAttempts = 3
+	// maxHops is how often a connection may be handed on. Nodes can disagree about
+	// who has a database for a moment; then one more hop helps, and no loop lasts.
+	maxHops = 2
+	// cancelTimeout bounds handing a cancel request on.
+	cancelTimeout = 5 * time.Second
+)

@@ -27,6 +27,7 @@ const (
 
 // Types of the messages that the server sends.
 const (
+	msgBackendKeyData       = 'K'
 	msgBindComplete         = '2'
 	msgCloseComplete        = '3'
 	msgCommandComplete      = 'C'

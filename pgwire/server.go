@@ -3,7 +3,6 @@ package pgwire
 import (
 	"container/list"
 	"context"
-	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -21,6 +20,11 @@ var ErrServerClosed = errors.New("pgwire: server closed")
 // Config says how a Server behaves. Only Sessions must be set.
 type Config struct {
 	Sessions SessionFactory
+
+	// Route says which other node's SQL address a connection to a database is to be
+	// handed to; ok is false when this node serves it itself, or refuses it. It is
+	// asked after the start-up packet and must not wait. nil serves everything here.
+	Route func(database string) (addr string, ok bool)
 
 	// TLS is used for clients that ask for encryption; nil declines.
 	TLS *tls.Config
@@ -54,6 +58,8 @@ type Server struct {
 	active    map[int32]*conn    // those with a session, by process id
 	pending   list.List          // of *conn: those without, the oldest first
 	waiting   map[*conn]*list.Element
+	relays    int                  // connections that other nodes serve
+	relayed   map[cancelKey]string // their addresses, of those that can be cancelled
 	lastID    int32
 	watching  bool
 }
@@ -77,6 +83,7 @@ func NewServer(cfg Config) *Server {
 		conns:     make(map[*conn]struct{}),
 		active:    make(map[int32]*conn),
 		waiting:   make(map[*conn]*list.Element),
+		relayed:   make(map[cancelKey]string),
 	}
 	s.budget.limit = cfg.MessageMemory
 	s.clock.start()
@@ -241,10 +248,9 @@ func (s *Server) admit(c *conn) error {
 	secret := newSecret()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.active) >= s.cfg.MaxConnections {
-		return fatal(sqlstate.TooManyConnections, "sorry, too many clients already")
+	if err := s.room(c); err != nil {
+		return err
 	}
-	s.leavePending(c)
 	for {
 		s.lastID++
 		if s.lastID <= 0 {
@@ -256,6 +262,15 @@ func (s *Server) admit(c *conn) error {
 	}
 	c.processID, c.secret = s.lastID, secret
 	s.active[c.processID] = c
+	return nil
+}
+
+// room takes an authenticated connection in if there is room for one more.
+func (s *Server) room(c *conn) error {
+	if len(s.active)+s.relays >= s.cfg.MaxConnections {
+		return fatal(sqlstate.TooManyConnections, "sorry, too many clients already")
+	}
+	s.leavePending(c)
 	return nil
 }
 
@@ -276,17 +291,4 @@ func (s *Server) leavePending(c *conn) {
 		s.pending.Remove(e)
 		delete(s.waiting, c)
 	}
-}
-
-// cancelRequest interrupts what a connection is running. Whoever asks learns
-// nothing, not even whether such a connection exists.
-func (s *Server) cancelRequest(processID int32, secret uint32) {
-	s.mu.Lock()
-	c := s.active[processID]
-	s.mu.Unlock()
-	if c == nil || subtle.ConstantTimeEq(int32(c.secret), int32(secret)) == 0 {
-		s.log.Info("cancel request with a wrong key", "pid", processID)
-		return
-	}
-	c.stmt.interrupt(userCancel())
 }

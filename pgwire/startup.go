@@ -1,7 +1,9 @@
 package pgwire
 
 import (
+	"bytes"
 	"encoding/binary"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -22,6 +24,8 @@ type startupPacket struct {
 	code    uint32 // one of the codes above, or major<<16 | minor
 	params  query.StartupParams
 	unknown []string // protocol options (_pq_.…), none of which we know
+	hops    int      // how many nodes have handed the connection on
+	body    []byte   // of the name and value pairs, as sent
 
 	// Only of a CancelRequest:
 	processID int32
@@ -49,7 +53,43 @@ func parseStartup(src []byte) (*startupPacket, error) {
 	case p.code>>16 != protocolMajor:
 		return nil, unsupportedProtocol(p.code)
 	}
+	p.body = bytes.Clone(src)
 	return p, p.parseParams(src)
+}
+
+// hopsParam is the start-up parameter by which a node that hands a connection on says
+// how often that has been done. A client that sends it only gets less: beyond
+// maxHops nobody hands its connection on.
+const hopsParam = "_tidemark.hops"
+
+func (p *startupPacket) parseHops(value string) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 || n > maxHops {
+		n = maxHops
+	}
+	p.hops = n
+}
+
+// forwarded is the packet as it is sent to the node that has the database, with one
+// hop more.
+func (p *startupPacket) forwarded() []byte {
+	out := binary.BigEndian.AppendUint32(make([]byte, 4, len(p.body)+64), p.code)
+	b := body{rest: p.body}
+	for {
+		name := b.cstring()
+		if b.bad || len(name) == 0 {
+			break
+		}
+		value := b.cstring()
+		if string(name) != hopsParam {
+			out = append(append(out, name...), 0)
+			out = append(append(out, value...), 0)
+		}
+	}
+	out = append(append(out, hopsParam...), 0)
+	out = append(strconv.AppendInt(out, int64(p.hops)+1, 10), 0, 0)
+	binary.BigEndian.PutUint32(out, uint32(len(out)))
+	return out
 }
 
 func unsupportedProtocol(code uint32) error {
@@ -82,6 +122,8 @@ func (p *startupPacket) parseParams(src []byte) error {
 			p.params.User = value
 		case name == "database":
 			p.params.Database = value
+		case name == hopsParam:
+			p.parseHops(value)
 		case name == "replication":
 			p.params.Replication = value
 		case name == "options":

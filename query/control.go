@@ -190,7 +190,7 @@ func (s *Session) setTransaction(c *plan.SetTransaction, w ResultWriter) error {
 			}
 		}
 		if c.Modes.ReadOnly != nil {
-			value := map[bool]string{true: "on", false: "off"}[*c.Modes.ReadOnly]
+			value := onOff(*c.Modes.ReadOnly)
 			if next, err = next.with("default_transaction_read_only", value, false, false); err != nil {
 				return err
 			}
@@ -322,6 +322,8 @@ func (s *Session) setting(name string) (string, bool) {
 			return "", true
 		}
 		return s.token.String(), true
+	case settingStandby:
+		return onOff(!s.e.cfg.Leads()), true
 	case plan.SettingReplicas:
 		d, ok := s.e.info()
 		return strconv.Itoa(d.Replicas), ok
@@ -332,7 +334,7 @@ func (s *Session) setting(name string) (string, bool) {
 		return s.settings.get("default_transaction_isolation")
 	case "transaction_read_only":
 		if s.tx != nil {
-			return map[bool]string{true: "on", false: "off"}[s.tx.readOnly], true
+			return onOff(s.tx.readOnly), true
 		}
 		return s.settings.get("default_transaction_read_only")
 	case "session_authorization":

@@ -325,6 +325,7 @@ func (s *Session) Execute(ctx context.Context, name string, maxRows int, last bo
 // Sync ends the implicit transaction, if there is one.
 func (s *Session) Sync(ctx context.Context, w ResultWriter) error {
 	defer s.idle()
+	defer s.follow(w)
 	if s.tx == nil || s.tx.explicit {
 		if s.tx == nil {
 			s.closePortals(func(p *portal) bool { return !p.hold })

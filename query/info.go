@@ -122,7 +122,8 @@ func (i sessionInfo) identity(name string, args []types.Datum) (types.Datum, boo
 }
 
 // position answers where the log is. There is one history and every node has it,
-// so what a standby has received and replayed is what this node has applied.
+// so what a standby has received and replayed is what this node has applied. A node
+// that does not lead passes for a standby, although it takes writes.
 func (i sessionInfo) position(name string) (types.Datum, bool) {
 	switch name {
 	case "pg_current_wal_lsn", "pg_current_wal_insert_lsn", "pg_current_wal_flush_lsn",
@@ -131,7 +132,7 @@ func (i sessionInfo) position(name string) (types.Datum, bool) {
 	case "pg_last_xact_replay_timestamp":
 		return types.Timestamp(i.s.e.cfg.Replica.Position().Time), true
 	case "pg_is_in_recovery":
-		return types.Bool(false), true
+		return types.Bool(!i.s.e.cfg.Leads()), true
 	}
 	return types.NullDatum, false
 }
@@ -152,7 +153,7 @@ func (i sessionInfo) Databases() []syscat.Database {
 func (i sessionInfo) User() string { return i.s.start.User }
 
 // Settings implements syscat.Session.
-func (i sessionInfo) Settings() []syscat.Setting { return i.s.settings.rows() }
+func (i sessionInfo) Settings() []syscat.Setting { return settingRows(i.s.setting) }
 
 // Formatter implements syscat.Session.
 func (i sessionInfo) Formatter() *types.Format { return i.s.format }

@@ -38,6 +38,8 @@ type Session struct {
 
 	tx    *transaction // nil when there is none
 	token log.Token    // of the last commit
+	// standby is what the client was told last of whether this node leads.
+	standby string
 
 	// current are the sequence values drawn by this session; order has the last
 	// drawn one last.
@@ -73,6 +75,7 @@ func (e *Engine) NewSession(_ context.Context, p StartupParams) (*Session, []Set
 	}
 	s := &Session{e: e, start: p, prepared: map[string]*prepared{}, portals: map[string]*portal{}, current: map[types.OID]int64{}}
 	s.status = activity{state: "idle", began: e.now()}
+	s.standby = onOff(!e.cfg.Leads())
 	for _, v := range p.Settings {
 		next, err := s.settings.with(v.Name, v.Value, false, false)
 		if err != nil {
@@ -96,6 +99,23 @@ func (e *Engine) NewSession(_ context.Context, p StartupParams) (*Session, []Set
 	return s, s.reported(), nil
 }
 
+// follow tells the client whether this node leads, when that has changed. It is
+// called before the client is told that the session is ready. The client being gone
+// will be found out by whoever writes next.
+func (s *Session) follow(w ResultWriter) {
+	if now := onOff(!s.e.cfg.Leads()); now != s.standby {
+		s.standby = now
+		_ = w.ParameterStatus(settingStandby, now)
+	}
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
 func isOff(v string) bool {
 	on, ok := types.ParseBool(v)
 	return ok && !on
@@ -107,6 +127,7 @@ func (s *Session) reported() []Setting {
 		{Name: "server_version", Value: exec.ServerVersion},
 		{Name: "is_superuser", Value: "on"},
 		{Name: "session_authorization", Value: s.start.User},
+		{Name: settingStandby, Value: s.standby},
 	}
 	for i := range variableList {
 		if v := &variableList[i]; v.report {

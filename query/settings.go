@@ -26,6 +26,10 @@ const (
 	settingIdempotencyWindow = "tidemark.idempotency_window"
 )
 
+// settingStandby tells clients that look for a primary or a standby which one this
+// is.
+const settingStandby = "in_hot_standby"
+
 // variable is a setting the server knows.
 type variable struct {
 	name, value string // the name as SHOW prints it and the default
@@ -81,7 +85,7 @@ var variableList = []variable{
 	{name: "enable_sort", value: "on", kind: "bool", category: catQuery, desc: "Accepted; plans do not depend on it."},
 	{name: exec.SettingFloatDigits, value: "1", kind: "integer", category: catClient, meaning: true, desc: "Sets the number of digits displayed for floating-point values."},
 	{name: "idle_in_transaction_session_timeout", value: "0", kind: "integer", unit: "ms", category: catClient, desc: "Sets the maximum allowed idle time between queries, when in a transaction."},
-	{name: "in_hot_standby", value: "off", kind: "bool", category: catPreset, fixed: true, desc: "Shows whether hot standby is currently active."},
+	{name: settingStandby, value: "off", kind: "bool", category: catPreset, fixed: true, desc: "Shows whether hot standby is currently active."},
 	{name: "integer_datetimes", value: "on", kind: "bool", category: catPreset, fixed: true, desc: "Shows whether datetimes are integer based."},
 	{name: exec.SettingIntervalStyle, value: "postgres", kind: "enum", enum: []string{"postgres", "postgres_verbose", "sql_standard", "iso_8601"}, category: catClient, report: true, meaning: true, desc: "Sets the display format for interval values."},
 	{name: "is_superuser", value: "on", kind: "bool", category: catPreset, fixed: true, desc: "Shows whether the current user is a superuser."},
@@ -302,12 +306,12 @@ func (s settings) meaning(role, database string) (*exec.Meaning, error) {
 	return exec.NewMeaning(list, role)
 }
 
-// rows are the rows of pg_settings.
-func (s settings) rows() []syscat.Setting {
+// settingRows are the rows of pg_settings, with the values that get returns.
+func settingRows(get func(name string) (string, bool)) []syscat.Setting {
 	var out []syscat.Setting
 	for i := range variableList {
 		v := &variableList[i]
-		value, _ := s.get(v.name)
+		value, _ := get(v.name)
 		context := "user"
 		if v.fixed {
 			context = "internal"

@@ -38,6 +38,7 @@ const maxCachedScript = 16 << 10
 func (s *Session) SimpleQuery(ctx context.Context, sql string, w ResultWriter) error {
 	s.busy(sql)
 	defer s.idle()
+	defer s.follow(w)
 	ctx, cancel := s.timed(ctx)
 	defer cancel()
 	s.dropUnnamed()
