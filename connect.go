@@ -69,7 +69,7 @@ const namePatience = 2 * time.Second
 // that leads it, if that is known.
 func (n *Node) route(name string) (addr string, ok bool) {
 	row, ok := n.named(n.life, name)
-	if !ok || n.databases.get(row.Log) != nil {
+	if db := n.databases.get(row.Log); !ok || db != nil && db.replica.Fenced() == nil {
 		return "", false
 	}
 	for id, s := range n.board.live() {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +46,7 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 		Dir:      replicaDir(n.cfg.Dir, r),
 		Cache:    n.cache,
 		Log:      r.Log,
+		Replica:  r.Replica,
 		Executor: executor,
 		Logger:   n.cfg.Logger,
 	})
@@ -69,6 +72,7 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 		Logger:   n.cfg.Logger,
 		Cluster:  cluster,
 		Leads:    db.leads,
+		Voters:   db.voters,
 	})
 	life, stop := context.WithCancel(context.Background())
 	db.stop = stop
@@ -90,6 +94,15 @@ func (db *database) leads() bool {
 	return ok && leader == db.shard.Replica()
 }
 
+// voters are the replicas whose states are compared.
+func (db *database) voters(ctx context.Context) ([]log.ReplicaID, error) {
+	m, err := db.shard.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(m.Voters)), nil
+}
+
 // status is what other nodes are told of the database.
 func (db *database) status() replicaStatus {
 	pos := db.replica.Position()
@@ -104,6 +117,7 @@ func (db *database) status() replicaStatus {
 	if err := db.replica.Halted(); err != nil {
 		s.Halted = err.Error()
 	}
+	s.Fenced = db.replica.Fenced() != nil
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/log/raftlog"
+	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 )
 
@@ -82,8 +84,12 @@ func (d *databases) stop(id log.ID, reason *sqlstate.Error) error {
 }
 
 // remove removes the files of a replica that its group does without. It may be
-// repeated after a crash.
+// repeated after a crash. The tables of one that was fenced are evidence and stay,
+// beside where they were.
 func (d *databases) remove(ctx context.Context, r localReplica) error {
+	if db := d.get(r.Log); db != nil && db.replica.Fenced() != nil {
+		r.Fenced = true
+	}
 	if err := d.stop(r.Log, errReplicaMoved()); err != nil {
 		return err
 	}
@@ -94,10 +100,26 @@ func (d *databases) remove(ctx context.Context, r localReplica) error {
 	if err := d.node.host.RemoveData(ctx, r.Log, r.Replica); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(replicaDir(d.node.cfg.Dir, r)); err != nil {
+	if err := d.discard(r); err != nil {
 		return err
 	}
 	return d.node.local.drop(r.Log)
+}
+
+// discard removes the tables of a replica, or moves them out of the way.
+func (d *databases) discard(r localReplica) error {
+	dir := replicaDir(d.node.cfg.Dir, r)
+	if !r.Fenced {
+		return os.RemoveAll(dir)
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	to, err := sm.SetAside(nil, dir)
+	if err == nil {
+		d.node.cfg.Logger.Warn("the tables of a fenced replica were set aside", "log", r.Log, "replica", r.Replica, "at", to)
+	}
+	return err
 }
 
 // errReplicaMoved ends the sessions of a database that this node gives up.

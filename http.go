@@ -42,6 +42,7 @@ func newEndpoints(n *Node) *endpoints {
 	mux.HandleFunc("GET /readyz", e.ready)
 	mux.HandleFunc("GET /metrics", e.writeMetrics)
 	mux.HandleFunc("POST "+statusPath, n.peers.serveStatus)
+	mux.HandleFunc("POST "+checkPath, n.peers.serveCheck)
 	e.server = &http.Server{Handler: mux, ReadHeaderTimeout: httpHeaderTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout}
 	return e
 }
