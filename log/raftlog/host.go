@@ -18,6 +18,7 @@ import (
 	"github.com/lni/dragonboat/v4/raftio"
 
 	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/log/diskspace"
 )
 
 // Sizes of Raft's logs and queues.
@@ -46,6 +47,8 @@ type HostConfig struct {
 
 	// SnapshotEntries overrides how many entries lie between snapshots.
 	SnapshotEntries uint64
+
+	space func(dir string) (diskspace.Space, error) // nil asks the system
 }
 
 // Host is what the logs of one node share: the store, the transport, the threads.
@@ -57,6 +60,7 @@ type Host struct {
 	book     *addressBook
 	listen   string // address of the Raft engine
 	node     *dragonboat.NodeHost
+	space    space
 
 	opening sync.Mutex // one start or stop at a time
 
@@ -85,7 +89,10 @@ func OpenHost(cfg HostConfig) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{cfg: cfg, lock: lock, shards: map[log.ID]*Shard{}}
+	h := &Host{cfg: cfg, lock: lock, shards: map[log.ID]*Shard{}, space: space{of: cfg.space}}
+	if h.space.of == nil {
+		h.space.of = diskspace.Of
+	}
 	if err := h.start(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -104,7 +111,13 @@ func (h *Host) start() (err error) {
 	h.book = newAddressBook(h.cfg.Logger, h.cfg.Via)
 	useLogger(h.cfg.Logger)
 	h.fs = newDiskFS(filepath.Join(h.cfg.Dir, raftDir), h.identity.Hostname)
+	h.fs.space.OnWait = func() {
+		h.cfg.Logger.Error("the disk is full: a write of the Raft log waits for space", "directory", h.cfg.Dir)
+	}
 	if err := h.fs.FS.MkdirAll(h.fs.root, 0o700); err != nil {
+		return err
+	}
+	if err := h.noteSpace(); err != nil {
 		return err
 	}
 	// The engine starts its parts one by one and panics over some of them.
@@ -142,6 +155,7 @@ func (h *Host) start() (err error) {
 	h.fs.started.Store(true)
 	h.life, h.end = context.WithCancel(context.Background())
 	h.running.Go(h.watch)
+	h.running.Go(h.watchDisk)
 	return nil
 }
 
@@ -207,6 +221,7 @@ func (h *Host) Close() error {
 	h.mu.Unlock()
 	shards := h.openShards()
 	h.end()
+	h.fs.space.Stop()
 	h.running.Wait()
 	for _, s := range shards {
 		s.stop()
