@@ -180,7 +180,7 @@ func TestGroupGrowsAndShrinks(t *testing.T) {
 	p := newPeers(t, 3, HostConfig{SnapshotEntries: 20})
 	first := p.open(0, ShardOptions{})
 	require.NoError(t, first.Ready(p.ctx()))
-	require.True(t, first.quick)
+	require.True(t, first.quick.Load())
 	require.Eventually(t, first.members.alone.Load, patience, time.Millisecond)
 	for i := range 100 {
 		p.write(0, fmt.Sprint(i))
@@ -199,7 +199,7 @@ func TestGroupGrowsAndShrinks(t *testing.T) {
 		require.NoError(t, p.nodes[i].shard.Promote(p.ctx(), replica), "asked on the learner itself")
 		require.NoError(t, first.Promote(p.ctx(), replica))
 	}
-	require.False(t, first.quick)
+	require.False(t, first.quick.Load())
 	m, err := first.Members(p.ctx())
 	require.NoError(t, err)
 	require.Equal(t, Membership{
