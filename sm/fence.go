@@ -203,24 +203,36 @@ const maxSetAside = 3
 // asideInfix is between a directory's name and the number of the one set aside.
 const asideInfix = ".fenced-"
 
-// SetAside moves the directory of a fenced replica, which must be closed, out of
-// the way, to dir.fenced-<n>, and returns where it is. The newest few are kept;
-// older ones are removed. A nil fs is the operating system's.
-func SetAside(fs vfs.FS, dir string) (string, error) {
+// Discard removes the files of a replica that is closed and not needed any more.
+// Those of a fenced one are set aside: kept is where they are then. A directory
+// that is not there is no error. A nil fs is the operating system's.
+func Discard(fs vfs.FS, dir string) (kept string, err error) {
 	if fs == nil {
 		fs = vfs.Default
 	}
+	if _, err := fs.Stat(fs.PathJoin(dir, evidenceName)); err == nil {
+		return setAside(fs, dir)
+	}
+	if err := fs.RemoveAll(dir); err != nil {
+		return "", fmt.Errorf("sm: %w", err)
+	}
+	return "", nil
+}
+
+// setAside moves a directory out of the way, to dir.fenced-<n>, and removes the
+// oldest of those in the same place when there are too many.
+func setAside(fs vfs.FS, dir string) (string, error) {
 	parent := fs.PathDir(dir)
 	names, err := fs.List(parent)
 	if err != nil {
 		return "", fmt.Errorf("sm: %w", err)
 	}
 	last := 0
-	var kept []int
+	numbers := map[string]int{}
 	for _, name := range names {
-		if rest, ok := strings.CutPrefix(name, fs.PathBase(dir)+asideInfix); ok {
+		if _, rest, ok := strings.Cut(name, asideInfix); ok {
 			if n, err := strconv.Atoi(rest); err == nil {
-				kept, last = append(kept, n), max(last, n)
+				numbers[name], last = n, max(last, n)
 			}
 		}
 	}
@@ -228,9 +240,9 @@ func SetAside(fs vfs.FS, dir string) (string, error) {
 	if err := fs.Rename(dir, to); err != nil {
 		return "", fmt.Errorf("sm: %w", err)
 	}
-	for _, n := range kept {
+	for name, n := range numbers {
 		if n <= last+1-maxSetAside {
-			err = errors.Join(err, fs.RemoveAll(dir+asideInfix+strconv.Itoa(n)))
+			err = errors.Join(err, fs.RemoveAll(fs.PathJoin(parent, name)))
 		}
 	}
 	if err = errors.Join(err, syncDir(fs, parent)); err != nil {

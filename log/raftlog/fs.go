@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -49,7 +50,9 @@ func (d *diskFS) check(err error) error {
 	return err
 }
 
-func newDiskFS(root, host string) *diskFS { return &diskFS{FS: vfs.Default, root: root, host: host} }
+func newDiskFS(disk vfs.FS, root, host string) *diskFS {
+	return &diskFS{FS: disk, root: root, host: host}
+}
 
 // real maps a path below virtualRoot to the real one.
 func (d *diskFS) real(name string) string {
@@ -115,6 +118,35 @@ func (d *diskFS) Lock(name string) (io.Closer, error) {
 func (d *diskFS) List(dir string) ([]string, error)            { return d.FS.List(d.real(dir)) }
 func (d *diskFS) Stat(name string) (os.FileInfo, error)        { return d.FS.Stat(d.real(name)) }
 func (d *diskFS) GetDiskUsage(p string) (vfs.DiskUsage, error) { return d.FS.GetDiskUsage(d.real(p)) }
+
+// makeDir makes a directory with its parents, so that a loss of power leaves none
+// of them out: new ones are made durable where they stand.
+func makeDir(disk vfs.FS, dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	var stands []string
+	for d := dir; d != filepath.Dir(d); d = filepath.Dir(d) {
+		if _, err := disk.Stat(d); err == nil {
+			break
+		}
+		stands = append(stands, filepath.Dir(d))
+	}
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range stands {
+		f, err := disk.OpenDir(d)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // diskFile is a file opened for writing. It hides the descriptor, because
 // Dragonboat's store would otherwise sync behind its back, uncounted.

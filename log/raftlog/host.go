@@ -16,6 +16,7 @@ import (
 	"github.com/lni/dragonboat/v4"
 	"github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/raftio"
+	"github.com/lni/vfs"
 
 	"github.com/tidemark-db/tidemark/log"
 )
@@ -46,6 +47,9 @@ type HostConfig struct {
 
 	// SnapshotEntries overrides how many entries lie between snapshots.
 	SnapshotEntries uint64
+
+	// disk replaces the file system in tests.
+	disk vfs.FS
 }
 
 // Host is what the logs of one node share: the store, the transport, the threads.
@@ -75,10 +79,13 @@ func OpenHost(cfg HostConfig) (*Host, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.disk == nil {
+		cfg.disk = vfs.Default
+	}
 	if err := checkSettings(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := makeDir(vfs.Default, cfg.Dir); err != nil {
 		return nil, err
 	}
 	lock, err := lockDir(cfg.Dir)
@@ -103,8 +110,8 @@ func (h *Host) start() (err error) {
 	h.listen = listen
 	h.book = newAddressBook(h.cfg.Logger, h.cfg.Via)
 	useLogger(h.cfg.Logger)
-	h.fs = newDiskFS(filepath.Join(h.cfg.Dir, raftDir), h.identity.Hostname)
-	if err := h.fs.FS.MkdirAll(h.fs.root, 0o700); err != nil {
+	h.fs = newDiskFS(h.cfg.disk, filepath.Join(h.cfg.Dir, raftDir), h.identity.Hostname)
+	if err := makeDir(h.fs.FS, h.fs.root); err != nil {
 		return err
 	}
 	// The engine starts its parts one by one and panics over some of them.
@@ -123,6 +130,7 @@ func (h *Host) start() (err error) {
 		MaxSendQueueSize:    maxQueueBytes,
 		MaxReceiveQueueSize: maxQueueBytes,
 		SystemEventListener: &events{host: h},
+		RaftEventListener:   &events{host: h},
 		EnableMetrics:       true,
 		Expert: config.ExpertConfig{
 			FS:     h.fs.wrapped(),
@@ -255,23 +263,34 @@ type events struct {
 	host *Host
 }
 
+// shard returns the open replica that a notice is about, or nil.
+func (e *events) shard(id, replica uint64) *Shard {
+	e.host.mu.Lock()
+	defer e.host.mu.Unlock()
+	if s := e.host.shards[log.ID(id)]; s != nil && uint64(s.replica) == replica {
+		return s
+	}
+	return nil
+}
+
 // MembershipChanged implements raftio.ISystemEventListener.
 func (e *events) MembershipChanged(info raftio.NodeInfo) {
-	e.host.mu.Lock()
-	s := e.host.shards[log.ID(info.ShardID)]
-	e.host.mu.Unlock()
-	if s != nil {
+	if s := e.shard(info.ShardID, info.ReplicaID); s != nil {
 		s.members.doubt()
 	}
 }
 
 // NodeDeleted implements raftio.ISystemEventListener.
 func (e *events) NodeDeleted(info raftio.NodeInfo) {
-	e.host.mu.Lock()
-	s := e.host.shards[log.ID(info.ShardID)]
-	e.host.mu.Unlock()
-	if s != nil && uint64(s.replica) == info.ReplicaID {
+	if s := e.shard(info.ShardID, info.ReplicaID); s != nil {
 		s.noteRemoved()
+	}
+}
+
+// LeaderUpdated implements raftio.IRaftEventListener.
+func (e *events) LeaderUpdated(info raftio.LeaderInfo) {
+	if s := e.shard(info.ShardID, info.ReplicaID); s != nil && info.LeaderID != 0 {
+		s.leaders.ring()
 	}
 }
 

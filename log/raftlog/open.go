@@ -99,7 +99,7 @@ func (h *Host) checkState(id log.ID, replica log.ReplicaID, state log.StateMachi
 	if !known && applied > 0 {
 		return fmt.Errorf("log %d: the tables are at index %d, but there is no log of replica %d in %s: one of the two was removed or comes from elsewhere", id, applied, replica, h.fs.root)
 	}
-	need, err := storedSnapshot(h.cfg.Dir, id, replica)
+	need, err := storedSnapshot(h.fs.FS, h.fs.root, id, replica)
 	if err != nil {
 		return fmt.Errorf("log %d: %w", id, err)
 	}

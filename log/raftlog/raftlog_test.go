@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lni/dragonboat/v4"
+	"github.com/lni/vfs"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -56,7 +57,7 @@ func waitSnapshot(t testing.TB, dir string) log.Index {
 	var index log.Index
 	require.Eventually(t, func() bool {
 		var err error
-		index, err = storedSnapshot(dir, testLog, 1)
+		index, err = storedSnapshot(vfs.Default, filepath.Join(dir, raftDir), testLog, 1)
 		return err == nil && index > 0
 	}, 10*time.Second, 10*time.Millisecond)
 	return index
@@ -266,7 +267,7 @@ func TestDirectoryMoves(t *testing.T) {
 }
 
 func TestPathsIgnoreTheHost(t *testing.T) {
-	d := newDiskFS("/data/raft", "host-b")
+	d := newDiskFS(vfs.Default, "/data/raft", "host-b")
 	require.Equal(t, "/data/raft/0001/x.log", d.real(virtualRoot+"/host-a/0001/x.log"))
 	require.Equal(t, "/data/raft/0001/x.log", d.real(virtualRoot+"/host-b/0001/x.log"))
 	require.Equal(t, "/data/raft", d.real(virtualRoot+"/host-b"))
@@ -286,7 +287,7 @@ func TestTablesAndLogMustFit(t *testing.T) {
 	}
 	waitSnapshot(t, dir)
 	require.NoError(t, h.Close())
-	index, err := storedSnapshot(dir, testLog, 1) // there may have been more since
+	index, err := storedSnapshot(vfs.Default, filepath.Join(dir, raftDir), testLog, 1) // there may have been more since
 	require.NoError(t, err)
 
 	h = openHost(t, HostConfig{Dir: dir})
@@ -307,7 +308,7 @@ func TestHalt(t *testing.T) {
 	state := &toy{}
 	s := openShard(t, h, state)
 	haltAndSnapshot(t, h, s, state)
-	stored, err := storedSnapshot(dir, testLog, 1)
+	stored, err := storedSnapshot(vfs.Default, filepath.Join(dir, raftDir), testLog, 1)
 	require.NoError(t, err)
 	require.Zero(t, stored)
 	require.NoError(t, h.Close())
@@ -355,12 +356,12 @@ func TestHaltSurvivesPeriodicSync(t *testing.T) {
 		haltAndSnapshot(t, h, s, state)
 		periodic.Store(0)
 		require.Eventually(t, func() bool {
-			_, err := s.request(t.Context(), time.Second, func(timeout time.Duration) (*dragonboat.RequestState, error) {
+			_, err := s.pursue(t.Context(), time.Second, func(timeout time.Duration) (*dragonboat.RequestState, error) {
 				return h.node.Propose(s.session, []byte("as if from another node"), timeout)
 			})
 			return err == nil && periodic.Load() >= 3
 		}, 10*time.Second, 10*time.Millisecond)
-		haltAgain, err := storedSnapshot("data", testLog, 1)
+		haltAgain, err := storedSnapshot(vfs.Default, filepath.Join("data", raftDir), testLog, 1)
 		require.NoError(t, err)
 		require.Zero(t, haltAgain)
 		return

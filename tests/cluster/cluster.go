@@ -103,9 +103,7 @@ func (c *Cluster) Launch(node int) error {
 	}
 	a := c.Addrs(node)
 	args := []string{"start", "--data", c.Dir(node), "--sql", a.SQL, "--raft", a.Raft, "--http", a.HTTP}
-	if via := c.Net.Via(node); via != "" {
-		args = append(args, "--via", via)
-	}
+	args = append(args, c.Net.Via(node)...)
 	if member := c.memberFor(node); member != 0 {
 		args = append(args, "--join", c.Addrs(member).SQL)
 	}

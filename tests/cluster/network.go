@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
-	"strings"
 )
 
 // link is a direction: what from dials at to.
@@ -46,8 +45,14 @@ func newNetwork(nodes []Addresses) (*Network, error) {
 	return n, nil
 }
 
-// Via is the value of the flag --via of a node.
-func (n *Network) Via(node int) string { return strings.Join(n.via[node], ",") }
+// Via are the flags that tell a node its proxies.
+func (n *Network) Via(node int) []string {
+	var flags []string
+	for _, v := range n.via[node] {
+		flags = append(flags, "--via", v)
+	}
+	return flags
+}
 
 // Close ends all connections between the nodes.
 func (n *Network) Close() error {

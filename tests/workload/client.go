@@ -49,10 +49,15 @@ func (a *Answer) Refused(codes ...string) bool {
 	return a.Outcome == check.Aborted && slices.Contains(codes, a.Code)
 }
 
+// Late is the SQLSTATE with which a server says that it could not get so far in
+// time as it was asked to be; nobody cancels here.
+const Late = "57014"
+
 // Broken reports whether the server could not do what it was asked: it went away,
-// or is going, or is too busy. No promise is broken by that.
+// or is going, is too busy, or is cut off from the others. No promise is broken by
+// that.
 func (a *Answer) Broken() bool {
-	return a.Err != nil && (a.lost() || strings.HasPrefix(a.Code, "53"))
+	return a.Err != nil && (a.lost() || strings.HasPrefix(a.Code, "53") || a.Code == Late)
 }
 
 // lost reports whether there is no answer, or one that says that nobody knows.
