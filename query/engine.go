@@ -190,7 +190,9 @@ func appendError(err error) *sqlstate.Error {
 		return sqlstate.New(sqlstate.TransactionResolutionUnknown, "the outcome of the transaction is unknown").
 			WithDetail("It was proposed, but no answer came in time. It may have been committed or not.")
 	case errors.Is(err, log.ErrClosed):
-		return sqlstate.New(sqlstate.AdminShutdown, "the server is shutting down")
+		closed := sqlstate.New(sqlstate.AdminShutdown, "the database is closed on this node").WithHint("Connect again.")
+		closed.Severity = "FATAL" // nothing more can be done in this session
+		return closed
 	case errors.Is(err, log.ErrHalted):
 		return sqlstate.New(sqlstate.IOError, "the log is halted: %v", err)
 	}
