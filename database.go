@@ -72,6 +72,7 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 		Logger:   n.cfg.Logger,
 		Cluster:  cluster,
 		Leads:    db.leads,
+		Now:      n.cfg.Now,
 		Voters:   db.voters,
 	})
 	life, stop := context.WithCancel(context.Background())
