@@ -2,9 +2,9 @@ package query
 
 import (
 	"context"
-	"time"
 
 	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/query/syscat"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
@@ -64,19 +64,29 @@ type JoinNode struct {
 	Version  string     `json:"version,omitempty"`
 }
 
-// DatabaseInfo is a database as a node knows it.
-type DatabaseInfo struct {
-	Name  string
-	Log   log.ID
-	OID   types.OID // DatabaseOID of Log
-	Owner string
-	// Replicas is how many are wanted.
-	Replicas      int
-	NoConnections bool
-	// Bytes is about what its tables take on this node; negative when they are not
-	// here.
-	Bytes int64
-}
+// What a cluster knows of its parts is what system views show.
+type (
+	DatabaseInfo = syscat.DatabaseInfo
+	NodeInfo     = syscat.NodeInfo
+	NodeState    = syscat.NodeState
+	ReplicaInfo  = syscat.ReplicaInfo
+	ReplicaRole  = syscat.ReplicaRole
+)
+
+// The states of a node.
+const (
+	NodeActive   = syscat.NodeActive
+	NodeDraining = syscat.NodeDraining
+	NodeRemoved  = syscat.NodeRemoved
+)
+
+// The roles of a replica.
+const (
+	RoleLeader   = syscat.RoleLeader
+	RoleFollower = syscat.RoleFollower
+	RoleLearner  = syscat.RoleLearner
+	RoleLeaving  = syscat.RoleLeaving
+)
 
 // The OIDs of databases. Those of the first databases are PostgreSQL's; a log's
 // number is never used again, so neither is the OID made of it.
@@ -92,63 +102,6 @@ func DatabaseOID(id log.ID) types.OID {
 		return postgresOID
 	}
 	return databaseOIDBase + types.OID(id)
-}
-
-// NodeState says what a node is used for.
-type NodeState string
-
-// The states of a node.
-const (
-	NodeActive   NodeState = "active"
-	NodeDraining NodeState = "draining"
-	NodeRemoved  NodeState = "removed"
-)
-
-// NodeInfo is a row of tidemark.nodes.
-type NodeInfo struct {
-	ID                          log.NodeID
-	SQLAddr, RaftAddr, HTTPAddr string
-	State                       NodeState
-	// Live: it has answered lately; LastSeen is when it has last, zero for never.
-	Live     bool
-	LastSeen time.Time
-	Version  string
-	Self     bool // it is the node that is asked
-	// Leading and Hosting are how many databases it leads and has replicas of.
-	Leading, Hosting int
-	// DiskFree is in bytes; negative when it is not known.
-	DiskFree int64
-}
-
-// ReplicaRole is a replica's part in its group.
-type ReplicaRole string
-
-// The roles of a replica. One that leaves is still in its group until others can
-// do without it.
-const (
-	RoleLeader   ReplicaRole = "leader"
-	RoleFollower ReplicaRole = "follower"
-	RoleLearner  ReplicaRole = "learner"
-	RoleLeaving  ReplicaRole = "leaving"
-)
-
-// ReplicaInfo is a row of tidemark.replicas.
-type ReplicaInfo struct {
-	Database string
-	Log      log.ID
-	Node     log.NodeID
-	Replica  log.ReplicaID
-	Role     ReplicaRole
-	// Known: the node has said what follows; without it only the above is known.
-	Known    bool
-	Applied  log.Offset
-	LagBytes uint64
-	// Lag is the age of the newest transaction that the replica lacks; zero when
-	// it lacks none.
-	Lag time.Duration
-	// State is free text for people, such as "running" or "halted: …"; Checksum says
-	// whether the replica agrees with the others: "ok", "fenced: …", "unknown".
-	State, Checksum string
 }
 
 // CheckReport is a row of tidemark.check(): what a replica has found in itself.

@@ -96,7 +96,7 @@ func (e *Engine) databases() []DatabaseInfo {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return []DatabaseInfo{{Name: e.name, Log: e.cfg.LogID, OID: postgresOID, Replicas: 1, Bytes: -1}}
+	return []DatabaseInfo{{Name: e.name, Log: e.cfg.LogID, OID: postgresOID, Replicas: 1}}
 }
 
 // info is the engine's own database among databases.

@@ -7,7 +7,6 @@ import (
 	"github.com/tidemark-db/tidemark/query/exec"
 	"github.com/tidemark-db/tidemark/query/expr"
 	"github.com/tidemark-db/tidemark/query/syscat"
-	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
@@ -36,6 +35,9 @@ func (i sessionInfo) Call(name string, args []types.Datum) (types.Datum, bool, e
 		return d, true, nil
 	}
 	if d, ok, err := i.transaction(name, args); ok {
+		return d, true, err
+	}
+	if d, ok, err := i.cluster(name, args); ok {
 		return d, true, err
 	}
 	switch name {
@@ -141,12 +143,22 @@ func (i sessionInfo) position(name string) (types.Datum, bool) {
 func (i sessionInfo) Database() string { return i.s.start.Database }
 
 // Databases implements syscat.Session.
-func (i sessionInfo) Databases() []syscat.Database {
-	var out []syscat.Database
-	for _, d := range i.s.e.databases() {
-		out = append(out, syscat.Database{ID: catalog.ID(d.OID), Name: d.Name, Owner: d.Owner, NoConnections: d.NoConnections, Bytes: d.Bytes})
+func (i sessionInfo) Databases() []DatabaseInfo { return i.s.e.databases() }
+
+// Nodes implements syscat.Session.
+func (i sessionInfo) Nodes() []NodeInfo {
+	if c := i.s.e.cfg.Cluster; c != nil {
+		return c.Nodes()
 	}
-	return out
+	return nil
+}
+
+// Replicas implements syscat.Session.
+func (i sessionInfo) Replicas() []ReplicaInfo {
+	if c := i.s.e.cfg.Cluster; c != nil {
+		return c.Replicas()
+	}
+	return nil
 }
 
 // User implements syscat.Session.
@@ -160,7 +172,7 @@ func (i sessionInfo) Formatter() *types.Format { return i.s.format }
 
 // Status implements syscat.Session.
 func (i sessionInfo) Status() syscat.Status {
-	st := syscat.Status{LogID: i.s.e.cfg.LogID, Position: i.s.e.cfg.Replica.Position(), Loads: i.s.e.cfg.Replica.Loads()}
+	st := syscat.Status{LogID: i.s.e.cfg.LogID, Leads: i.s.e.cfg.Leads(), Position: i.s.e.cfg.Replica.Position(), Loads: i.s.e.cfg.Replica.Loads()}
 	if err := i.s.e.cfg.Replica.Halted(); err != nil {
 		st.Halted = err.Error()
 	}

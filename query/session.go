@@ -308,7 +308,7 @@ func (s *Session) entry(kind log.Kind) *log.Entry {
 
 // context makes the context of an expression that only reads.
 func (s *Session) context(c *catalog.Catalog, in exec.ContextInputs) *expr.Ctx {
-	var databases func() []syscat.Database
+	var databases func() []DatabaseInfo
 	switch asked := in.Session.(type) {
 	case nil:
 		in.Session = sessionInfo{s}

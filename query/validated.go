@@ -6,7 +6,6 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/exec"
-	"github.com/tidemark-db/tidemark/query/syscat"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
@@ -36,7 +35,7 @@ func (v *validatedSession) Setting(name string) (string, bool) {
 }
 
 // Databases implements syscat.Session.
-func (v *validatedSession) Databases() []syscat.Database {
+func (v *validatedSession) Databases() []DatabaseInfo {
 	v.foreign = "about databases"
 	return v.sessionInfo.Databases()
 }

@@ -62,7 +62,7 @@ func (f *fakeCluster) CreateDatabase(ctx context.Context, o query.CreateDatabase
 			replicas = 3
 		}
 		f.databases = append(f.databases, query.DatabaseInfo{Name: o.Name, Log: id, OID: query.DatabaseOID(id), Owner: o.Owner,
-			Replicas: replicas, NoConnections: o.NoConnections, Bytes: -1})
+			Replicas: replicas, NoConnections: o.NoConnections})
 		return nil
 	})
 }

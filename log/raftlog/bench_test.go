@@ -61,7 +61,7 @@ func BenchmarkReadIndex(b *testing.B) {
 	})
 	b.Run("asked", func(b *testing.B) {
 		run(b, 1, func() error {
-			_, err := s.request(b.Context(), readTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
+			_, err := s.pursue(b.Context(), readTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
 				return h.node.ReadIndex(uint64(testLog), timeout)
 			})
 			return err

@@ -16,6 +16,7 @@
 //     the process: here they are nodes, with an address book (address.go).
 //   - A replica must start as what it was first, learner or voter, and keeps its
 //     timing until it is started again (record.go, group.go).
-//   - Proposals that find a queue full were not appended and are tried again;
-//     proposals that time out may have been, and never are (shard.go).
+//   - Proposals that find a queue full were not appended and are tried again.
+//     Those that find no answer may have been; they are proposed again too, and
+//     the state machine must recognise what comes twice (pursue.go).
 package raftlog

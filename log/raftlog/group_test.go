@@ -26,12 +26,12 @@ type peer struct {
 
 // peers are nodes that know each other's addresses.
 type peers struct {
-	t     *testing.T
+	t     testing.TB
 	cfg   HostConfig
 	nodes []*peer
 }
 
-func newPeers(t *testing.T, n int, cfg HostConfig) *peers {
+func newPeers(t testing.TB, n int, cfg HostConfig) *peers {
 	p := &peers{t: t, cfg: cfg}
 	for range n {
 		p.nodes = append(p.nodes, &peer{dir: t.TempDir(), state: &toy{}})

@@ -130,6 +130,7 @@ func (h *Host) start() (err error) {
 		MaxSendQueueSize:    maxQueueBytes,
 		MaxReceiveQueueSize: maxQueueBytes,
 		SystemEventListener: &events{host: h},
+		RaftEventListener:   &events{host: h},
 		EnableMetrics:       true,
 		Expert: config.ExpertConfig{
 			FS:     h.fs.wrapped(),
@@ -262,23 +263,34 @@ type events struct {
 	host *Host
 }
 
+// shard returns the open replica that a notice is about, or nil.
+func (e *events) shard(id, replica uint64) *Shard {
+	e.host.mu.Lock()
+	defer e.host.mu.Unlock()
+	if s := e.host.shards[log.ID(id)]; s != nil && uint64(s.replica) == replica {
+		return s
+	}
+	return nil
+}
+
 // MembershipChanged implements raftio.ISystemEventListener.
 func (e *events) MembershipChanged(info raftio.NodeInfo) {
-	e.host.mu.Lock()
-	s := e.host.shards[log.ID(info.ShardID)]
-	e.host.mu.Unlock()
-	if s != nil {
+	if s := e.shard(info.ShardID, info.ReplicaID); s != nil {
 		s.members.doubt()
 	}
 }
 
 // NodeDeleted implements raftio.ISystemEventListener.
 func (e *events) NodeDeleted(info raftio.NodeInfo) {
-	e.host.mu.Lock()
-	s := e.host.shards[log.ID(info.ShardID)]
-	e.host.mu.Unlock()
-	if s != nil && uint64(s.replica) == info.ReplicaID {
+	if s := e.shard(info.ShardID, info.ReplicaID); s != nil {
 		s.noteRemoved()
+	}
+}
+
+// LeaderUpdated implements raftio.IRaftEventListener.
+func (e *events) LeaderUpdated(info raftio.LeaderInfo) {
+	if s := e.shard(info.ShardID, info.ReplicaID); s != nil && info.LeaderID != 0 {
+		s.leaders.ring()
 	}
 }
 

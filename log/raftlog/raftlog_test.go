@@ -356,7 +356,7 @@ func TestHaltSurvivesPeriodicSync(t *testing.T) {
 		haltAndSnapshot(t, h, s, state)
 		periodic.Store(0)
 		require.Eventually(t, func() bool {
-			_, err := s.request(t.Context(), time.Second, func(timeout time.Duration) (*dragonboat.RequestState, error) {
+			_, err := s.pursue(t.Context(), time.Second, func(timeout time.Duration) (*dragonboat.RequestState, error) {
 				return h.node.Propose(s.session, []byte("as if from another node"), timeout)
 			})
 			return err == nil && periodic.Load() >= 3

@@ -19,14 +19,6 @@ const (
 	readTimeout     = 30 * time.Second
 )
 
-// A request that was refused for lack of room or of a leader is tried again, with
-// pauses that double from the first to the longest, for so long in all.
-const (
-	retryPauseFirst   = time.Millisecond
-	retryPauseLongest = 50 * time.Millisecond
-	retryFor          = 5 * time.Second
-)
-
 // closeTimeout bounds the wait for a running Apply when one shard is closed.
 const closeTimeout = time.Minute
 
@@ -50,6 +42,8 @@ type Shard struct {
 	// gate is held by requests from their beginning to their end, so that the
 	// engine can be stopped and started again without any of them noticing.
 	gate sync.RWMutex
+
+	leaders bell // rings when the group has got a leader
 
 	removal sync.Once
 	removed chan struct{} // closed when the replica learns that it was removed
@@ -124,7 +118,7 @@ func (s *Shard) Append(ctx context.Context, data []byte) ([]byte, error) {
 	if err := s.state.Halted(); err != nil {
 		return nil, err
 	}
-	result, err := s.request(ctx, proposalTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
+	result, err := s.pursue(ctx, proposalTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
 		return s.host.node.Propose(s.session, data, timeout)
 	})
 	switch {
@@ -133,7 +127,7 @@ func (s *Shard) Append(ctx context.Context, data []byte) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	}
-	return result.GetResult().Data, nil
+	return result.Data, nil
 }
 
 // ReadIndex implements log.Log.
@@ -144,87 +138,13 @@ func (s *Shard) ReadIndex(ctx context.Context) error {
 	if s.members.alone.Load() {
 		return nil // also when halted: nobody has gone on without us
 	}
-	_, err := s.request(ctx, readTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
+	_, err := s.pursue(ctx, readTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {
 		return s.host.node.ReadIndex(uint64(s.id), timeout)
 	})
 	if err != nil {
 		return err
 	}
 	return s.state.Halted() // Dragonboat counted on, the state machine did not
-}
-
-// errUnsettled says that a request was accepted and that its end is not known.
-var errUnsettled = errors.New("no answer from the log")
-
-// request runs one request to its end. What was refused is tried again; what was
-// accepted never is.
-func (s *Shard) request(ctx context.Context, timeout time.Duration, send func(time.Duration) (*dragonboat.RequestState, error)) (dragonboat.RequestResult, error) {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	var zero dragonboat.RequestResult
-	pause := retryPauseFirst
-	var giveUp time.Time
-	for {
-		if deadline, ok := ctx.Deadline(); ok {
-			timeout = min(timeout, time.Until(deadline))
-		}
-		if err := ctx.Err(); err != nil {
-			return zero, fmt.Errorf("%w: %w", log.ErrBusy, err)
-		}
-		rs, err := s.send(max(timeout, tickMs*time.Millisecond), send)
-		if err == nil {
-			var result dragonboat.RequestResult
-			if result, err = s.wait(ctx, rs); !errors.Is(err, dragonboat.ErrShardNotReady) {
-				return result, err
-			}
-		}
-		if !errors.Is(err, dragonboat.ErrSystemBusy) && !errors.Is(err, dragonboat.ErrShardNotReady) && !errors.Is(err, dragonboat.ErrShardNotInitialized) {
-			return zero, refusal(err)
-		}
-		if now := time.Now(); giveUp.IsZero() {
-			giveUp = now.Add(retryFor)
-		} else if now.After(giveUp) {
-			return zero, fmt.Errorf("%w: %w", log.ErrBusy, err)
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		case <-s.life.Done():
-		}
-		pause = min(2*pause, retryPauseLongest)
-	}
-}
-
-func (s *Shard) send(timeout time.Duration, send func(time.Duration) (*dragonboat.RequestState, error)) (*dragonboat.RequestState, error) {
-	s.sending.RLock()
-	defer s.sending.RUnlock()
-	if s.life.Err() != nil {
-		return nil, dragonboat.ErrClosed
-	}
-	return send(timeout)
-}
-
-// wait waits for the end of an accepted request. ErrShardNotReady means that it
-// was dropped before it was appended.
-func (s *Shard) wait(ctx context.Context, rs *dragonboat.RequestState) (dragonboat.RequestResult, error) {
-	select {
-	case result := <-rs.AppliedC():
-		defer rs.Release()
-		switch {
-		case result.Completed():
-			return result, nil
-		case result.Dropped():
-			return result, dragonboat.ErrShardNotReady
-		case result.Terminated():
-			return result, fmt.Errorf("%w: %w", errUnsettled, log.ErrClosed)
-		default:
-			return result, fmt.Errorf("%w: %w", errUnsettled, context.DeadlineExceeded)
-		}
-	case <-s.removed: // the engine has dropped the replica, with all that it was asked
-		return dragonboat.RequestResult{}, fmt.Errorf("%w: %w", errUnsettled, log.ErrClosed)
-	case <-ctx.Done():
-		return dragonboat.RequestResult{}, fmt.Errorf("%w: %w", errUnsettled, ctx.Err())
-	}
 }
 
 // refusal translates errors of requests that were never accepted.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/gob"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -19,6 +20,10 @@ type toy struct {
 	saved   toyState
 	halted  bool
 	onApply func(log.Committed)
+
+	// What to answer to entries that come for the first time and again; nil for
+	// the number of entries.
+	executed, repeated []byte
 }
 
 type toyState struct {
@@ -54,7 +59,15 @@ func (m *toy) Apply(entries []log.Committed) ([][]byte, error) {
 			m.onApply(e)
 		}
 		m.state.Applied = e.Index
+		if m.repeated != nil && slices.Contains(m.state.Entries, string(e.Data)) {
+			out = append(out, m.repeated)
+			continue
+		}
 		m.state.Entries = append(m.state.Entries, string(e.Data))
+		if m.executed != nil {
+			out = append(out, m.executed)
+			continue
+		}
 		out = append(out, binary.BigEndian.AppendUint32(nil, uint32(len(m.state.Entries))))
 	}
 	return out, nil

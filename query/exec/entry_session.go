@@ -95,7 +95,13 @@ func (s *entrySession) Settings() []syscat.Setting { return nil }
 func (s *entrySession) Activity() []syscat.Activity { return nil }
 
 // Databases implements syscat.Session.
-func (s *entrySession) Databases() []syscat.Database { return nil }
+func (s *entrySession) Databases() []syscat.DatabaseInfo { return nil }
+
+// Nodes implements syscat.Session.
+func (s *entrySession) Nodes() []syscat.NodeInfo { return nil }
+
+// Replicas implements syscat.Session.
+func (s *entrySession) Replicas() []syscat.ReplicaInfo { return nil }
 
 // Formatter implements syscat.Session.
 func (s *entrySession) Formatter() *types.Format { return s.meaning.Format }

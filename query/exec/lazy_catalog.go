@@ -13,13 +13,13 @@ type lazyCatalog struct {
 	catalog        *catalog.Catalog
 	path           []string
 	database, user string
-	databases      func() []syscat.Database
+	databases      func() []syscat.DatabaseInfo
 	info           *syscat.CatalogInfo
 }
 
 // NewLazyCatalog returns what functions may ask of a catalog. databases are those
 // there are, nil in a statement that writes.
-func NewLazyCatalog(c *catalog.Catalog, path []string, database, user string, databases func() []syscat.Database) expr.CatalogInfo {
+func NewLazyCatalog(c *catalog.Catalog, path []string, database, user string, databases func() []syscat.DatabaseInfo) expr.CatalogInfo {
 	return &lazyCatalog{catalog: c, path: path, database: database, user: user, databases: databases}
 }
 

@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"strings"
+
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
@@ -24,7 +26,50 @@ func ownFuncs() []*Func {
 		{Name: "outcome", Args: []*types.Type{types.TextType}, Ret: types.RecordType, Volatility: Volatile, Strict: true, RetSet: true, Set: outcome,
 			OutNames: []string{"status", "lsn", "token", "log_time", "sqlstate", "expires"},
 			OutTypes: []*types.Type{types.TextType, types.LSNType, types.TextType, types.TimestampTZType, types.TextType, types.TimestampTZType}},
+		clusterFunc(JoinNodeName, types.JSONType),
+		clusterFunc(DrainNodeName, types.VoidType),
+		clusterFunc(UndrainNodeName, types.VoidType),
+		clusterFunc(RemoveNodeName, types.VoidType),
+		clusterFunc(ReplaceNodeName, types.VoidType),
+		checkFunc(),
+		checkFunc(types.TextType),
 	}
+}
+
+// The functions that change the cluster, and the one that has a database look at all
+// that it has stored. They have effects outside of the log: the session lets them run
+// only where nothing runs twice.
+const (
+	JoinNodeName    = OwnSchema + ".join_node"
+	DrainNodeName   = OwnSchema + ".drain_node"
+	UndrainNodeName = OwnSchema + ".undrain_node"
+	RemoveNodeName  = OwnSchema + ".remove_node"
+	ReplaceNodeName = OwnSchema + ".replace_node"
+	CheckName       = OwnSchema + ".check"
+)
+
+func clusterFunc(name string, ret *types.Type) *Func {
+	return &Func{Name: strings.TrimPrefix(name, OwnSchema+"."), Args: []*types.Type{types.TextType}, Ret: ret, Volatility: Volatile,
+		Strict: true, Eval: callSession(name)}
+}
+
+func checkFunc(args ...*types.Type) *Func {
+	return &Func{Name: "check", Args: args, Ret: types.RecordType, Volatility: Volatile, Strict: true, RetSet: true, Set: check,
+		OutNames: []string{"node_id", "replica_id", "lsn", "checksum", "rows", "problem"},
+		OutTypes: []*types.Type{types.TextType, types.Int8Type, types.LSNType, types.TextType, types.Int8Type, types.TextType}}
+}
+
+// check yields a row for each replica; the session answers with a row of them.
+func check(c *Ctx, args []datum) (RowIter, error) {
+	d, err := callSession(CheckName)(c, args)
+	if err != nil {
+		return nil, err
+	}
+	it := &sliceIter{}
+	for _, row := range d.Tuple().Fields {
+		it.rows = append(it.rows, row.Tuple().Fields)
+	}
+	return it, nil
 }
 
 // assert fails unless its condition is true; a condition that is NULL is not.

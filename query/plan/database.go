@@ -184,14 +184,18 @@ func (c *CreateDatabase) option(name string, d *ast.DefElem) error {
 	case "strategy":
 		if !strings.EqualFold(value, "wal_log") && !strings.EqualFold(value, "file_copy") {
 			return sqlstate.New(sqlstate.InvalidParameterValue, "invalid create database strategy \"%s\"", value).
-				WithHint("Valid strategies are \"wal_log\", and \"file_copy\".")
+				WithHint("Valid strategies are \"wal_log\" and \"file_copy\".")
 		}
 	case "allow_connections":
-		c.NoConnections = d.Arg != nil && !defBool(d)
+		on, err := databaseFlag(name, d, true)
+		c.NoConnections = !on
+		return err
 	case "is_template":
-		if d.Arg != nil && defBool(d) {
-			return unsupported("CREATE DATABASE ... IS_TEMPLATE true")
+		on, err := databaseFlag(name, d, false)
+		if err == nil && on {
+			err = unsupported("CREATE DATABASE ... IS_TEMPLATE true")
 		}
+		return err
 	case "connection_limit", "replicas":
 		return c.number(name, value)
 	case "oid", "collation_version", "icu_locale", "icu_rules":
@@ -200,6 +204,21 @@ func (c *CreateDatabase) option(name string, d *ast.DefElem) error {
 		return sqlstate.New(sqlstate.SyntaxError, "option \"%s\" not recognized", d.Defname)
 	}
 	return nil
+}
+
+// databaseFlag reads a boolean option.
+func databaseFlag(name string, d *ast.DefElem, fallback bool) (bool, error) {
+	if d.Arg == nil {
+		return fallback, nil
+	}
+	if i, ok := d.Arg.(*ast.Integer); ok && (i.IVal == 0 || i.IVal == 1) {
+		return i.IVal == 1, nil
+	}
+	on, ok := types.ParseBool(defString(d))
+	if !ok {
+		return false, sqlstate.New(sqlstate.SyntaxError, "%s requires a Boolean value", name)
+	}
+	return on, nil
 }
 
 func (c *CreateDatabase) number(name, value string) error {

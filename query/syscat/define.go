@@ -149,6 +149,7 @@ var catalogViews = map[string]definition{
 	"pg_stat_activity":     {local: true, rows: activityRows},
 	"pg_stat_all_indexes":  {local: true, rows: statIndexRows(allTables)},
 	"pg_stat_all_tables":   {local: true, rows: statTableRows(allTables)},
+	"pg_stat_replication":  {local: true, rows: replicationRows},
 	"pg_stat_sys_indexes":  {local: true, rows: statIndexRows(systemTables)},
 	"pg_stat_sys_tables":   {local: true, rows: statTableRows(systemTables)},
 	"pg_stat_user_indexes": {local: true, rows: statIndexRows(userTables)},

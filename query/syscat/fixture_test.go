@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
@@ -102,12 +103,29 @@ func (s session) Activity() []syscat.Activity {
 	return []syscat.Activity{{PID: 7, User: "bob", State: "active", Query: "SELECT 1", BackendStart: types.Timestamp(1)}}
 }
 
-func (s session) Databases() []syscat.Database {
-	return []syscat.Database{{ID: 5, Name: "postgres", Bytes: -1}, {ID: 16387, Name: "shop", Owner: "ann", NoConnections: true, Bytes: 77}}
+func (s session) Databases() []syscat.DatabaseInfo {
+	return []syscat.DatabaseInfo{{OID: 5, Name: "postgres", Log: 7, Replicas: 3}, {OID: 16387, Name: "shop", Log: 3, Owner: "ann", NoConnections: true, Bytes: 77}}
+}
+
+func (s session) Nodes() []syscat.NodeInfo {
+	return []syscat.NodeInfo{{ID: "n1", RaftAddr: "10.0.0.1:7433", State: syscat.NodeActive, Live: true, Self: true, Leading: 1, Hosting: 2, DiskFree: 99},
+		{ID: "n2", RaftAddr: "[::1]:7433", State: syscat.NodeDraining, Live: true, LastSeen: types.TimestampToTime(5), DiskFree: -1},
+		{ID: "n3", RaftAddr: "nonsense", State: syscat.NodeActive, DiskFree: -1}}
+}
+
+func (s session) Replicas() []syscat.ReplicaInfo {
+	at := s.replica.Position().Offset
+	return []syscat.ReplicaInfo{
+		{Database: "postgres", Log: 7, Node: "n1", Replica: 1, Role: syscat.RoleLeader, Known: true, Applied: at, State: "running", Checksum: "ok"},
+		{Database: "postgres", Log: 7, Node: "n2", Replica: 2, Role: syscat.RoleFollower, Known: true, Applied: at - 8, LagBytes: 8, Lag: 1500 * time.Millisecond, State: "running", Checksum: "ok"},
+		{Database: "postgres", Log: 7, Node: "n2", Replica: 4, Role: syscat.RoleLearner, Known: true, Applied: at, State: "running", Checksum: "unknown"},
+		{Database: "postgres", Log: 7, Node: "n3", Replica: 3, Role: syscat.RoleFollower, State: "not heard", Checksum: "unknown"},
+		{Database: "shop", Log: 3, Node: "n2", Replica: 1, Role: syscat.RoleLeader, Known: true},
+	}
 }
 
 func (s session) Status() syscat.Status {
-	return syscat.Status{LogID: 7, Position: s.replica.Position(), Token: "7.1.0/1000000"}
+	return syscat.Status{LogID: 7, Leads: true, Position: s.replica.Position(), Token: "7.1.0/1000000"}
 }
 
 // run is an Executor that calls functions: the nth entry does what the nth

@@ -19,7 +19,7 @@ type CatalogInfo struct {
 	// apply.
 	RelationBytes func(t *catalog.Table, ix *catalog.Index) int64
 	// Databases are those there are. It must stay nil in apply.
-	Databases func() []Database
+	Databases func() []DatabaseInfo
 	// Txn reads the state of sequences; without it pg_sequence_last_value is
 	// not known.
 	Txn *sm.Txn

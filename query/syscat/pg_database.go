@@ -21,7 +21,7 @@ func shdescriptionRows(_ *Context, _ idRange, w *writer) error {
 func databaseRows(c *Context, _ idRange, w *writer) error {
 	for _, d := range c.Session.Databases() {
 		w.begin()
-		w.set("oid", num(d.ID))
+		w.set("oid", num(d.OID))
 		w.set("datname", str(d.Name))
 		w.set("datdba", num(ownerID(d.Owner)))
 		w.set("encoding", num(encodingUTF8))
@@ -42,7 +42,7 @@ func databaseRows(c *Context, _ idRange, w *writer) error {
 func (c *Context) databaseID() catalog.ID {
 	for _, d := range c.Session.Databases() {
 		if d.Name == c.database() {
-			return d.ID
+			return catalog.ID(d.OID)
 		}
 	}
 	return 0
@@ -51,16 +51,16 @@ func (c *Context) databaseID() catalog.ID {
 // findDatabase finds the database that an argument names or numbers; nil when there
 // is none of that number. In apply it knows its own name and no more: which others
 // there are is not in its log.
-func (ci *CatalogInfo) findDatabase(d types.Datum) (*Database, error) {
+func (ci *CatalogInfo) findDatabase(d types.Datum) (*DatabaseInfo, error) {
 	byName := d.Kind() == types.KindString
 	if ci.Databases == nil {
 		if byName && d.Str() == ci.database {
-			return &Database{Name: ci.database, Bytes: -1}, nil
+			return &DatabaseInfo{Name: ci.database}, nil
 		}
 		return nil, sqlstate.New(sqlstate.FeatureNotSupported, "asking about databases is not supported in a statement that writes")
 	}
 	for _, x := range ci.Databases() {
-		if byName && x.Name == d.Str() || !byName && x.ID == oidArg(d) {
+		if byName && x.Name == d.Str() || !byName && catalog.ID(x.OID) == oidArg(d) {
 			return &x, nil
 		}
 	}
@@ -82,7 +82,7 @@ func databaseSize(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
 	switch {
 	case d == nil || err != nil:
 		return types.NullDatum, err
-	case d.Bytes >= 0:
+	case d.Bytes > 0:
 		return types.Int(d.Bytes), nil
 	case d.Name != ci.database:
 		return types.NullDatum, nil

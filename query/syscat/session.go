@@ -3,19 +3,19 @@ package syscat
 import (
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm"
-	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
 // Session is what virtual tables show of the server around them. In apply it
-// answers from the entry: Settings, Activity, Databases and Status are not asked
-// there.
+// answers from the entry: what is not in the entry is not asked there.
 type Session interface {
 	Database() string
 	User() string // current_user
 	Settings() []Setting
 	Activity() []Activity
-	Databases() []Database
+	Databases() []DatabaseInfo
+	Nodes() []NodeInfo
+	Replicas() []ReplicaInfo
 	Formatter() *types.Format
 	Status() Status
 }
@@ -23,15 +23,6 @@ type Session interface {
 // Setting is a row of pg_settings.
 type Setting struct {
 	Name, Value, Unit, Category, Description, Context, Type, Boot string
-}
-
-// Database is a row of pg_database. Bytes is about what its tables take, negative
-// when nobody knows.
-type Database struct {
-	ID            catalog.ID
-	Name, Owner   string
-	NoConnections bool
-	Bytes         int64
 }
 
 // Activity is a row of pg_stat_activity.
@@ -50,6 +41,7 @@ type Status struct {
 	LogID    log.ID
 	Position sm.Position
 	Halted   string
+	Leads    bool // this node leads the log
 	Token    string
 	Loads    []sm.LoadInfo
 }

@@ -12,10 +12,13 @@ import (
 // OIDs of Tidemark's own relations: below those of user objects, above those
 // PostgreSQL has taken.
 const (
-	logID     catalog.ID = 15900
-	changesID catalog.ID = 15901
-	statusID  catalog.ID = 15902
-	loadsID   catalog.ID = 15903
+	logID       catalog.ID = 15900
+	changesID   catalog.ID = 15901
+	statusID    catalog.ID = 15902
+	loadsID     catalog.ID = 15903
+	nodesID     catalog.ID = 15904
+	replicasID  catalog.ID = 15905
+	databasesID catalog.ID = 15906
 )
 
 // defineTidemark registers the relations of schema tidemark.
@@ -37,6 +40,9 @@ func defineTidemark() {
 	own(changesID, "changes", changeColumns, changeRows)
 	own(statusID, "status", statusColumns, statusRows)
 	own(loadsID, "loads", loadColumns, loadRows)
+	own(nodesID, "nodes", nodeColumns, nodeRows)
+	own(replicasID, "replicas", replicaColumns, replicaRows)
+	own(databasesID, "databases", databaseColumns, tidemarkDatabaseRows)
 }
 
 // offsetRange is a Range of log offsets: those greater than after, up to last.
