@@ -8,7 +8,6 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query"
-	"github.com/tidemark-db/tidemark/sm/sqlstate"
 )
 
 // agentEvery is how often a node looks whether it has the replicas it is to
@@ -79,14 +78,14 @@ func (n *Node) have(state *metaState, row replicaRow) error {
 		}
 	}
 	name := state.databases[row.Log].Name
-	if db := n.databases.get(row.Log); db != nil && db.name != name {
-		// It was renamed. Nobody was connected when that was done.
-		if err := n.databases.stop(row.Log, errRenamed()); err != nil {
-			return err
-		}
+	db, err := n.databases.start(r, name)
+	if err != nil {
+		return err
 	}
-	_, err := n.databases.start(r, name)
-	return err
+	if db.name() != name {
+		db.rename(name)
+	}
+	return nil
 }
 
 // unwanted returns the replicas that this node has and is not to have.
@@ -121,9 +120,4 @@ func (n *Node) discard(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// errRenamed ends the sessions of a database that has another name now.
-func errRenamed() *sqlstate.Error {
-	return sqlstate.New(sqlstate.AdminShutdown, "terminating connection because the database was renamed")
 }

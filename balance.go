@@ -30,7 +30,7 @@ func (n *Node) balance(ctx context.Context, state *metaState) {
 		err := db.shard.TransferLeader(ctx, to.Replica)
 		cancel()
 		if err != nil && ctx.Err() == nil {
-			n.cfg.Logger.Debug("a group could not be handed over", "database", db.name, "to", to.Node, "error", err)
+			n.cfg.Logger.Debug("a group could not be handed over", "database", db.name(), "to", to.Node, "error", err)
 		}
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -28,7 +29,7 @@ const flushEvery = 15 * time.Second
 // database is one log, the tables it makes, and the engine that reads them.
 type database struct {
 	log     log.ID
-	name    string
+	named   atomic.Pointer[string]
 	replica *sm.Replica
 	shard   *raftlog.Shard
 	engine  *query.Engine
@@ -57,7 +58,8 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 	if err != nil {
 		return nil, errors.Join(err, replica.Close())
 	}
-	db := &database{log: r.Log, name: name, replica: replica, shard: shard, logger: n.cfg.Logger.With("database", name)}
+	db := &database{log: r.Log, replica: replica, shard: shard, logger: n.cfg.Logger.With("database", name)}
+	db.named.Store(&name)
 	var cluster query.Cluster
 	if r.Log != metaLog { // where the cluster's state is, it is not asked for
 		cluster = n
@@ -88,6 +90,15 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 
 // nodeNumber is a node's identity as a number.
 func nodeNumber(id log.NodeID) uint64 { return xxhash.Sum64String(string(id)) }
+
+// name is what the database is called now.
+func (db *database) name() string { return *db.named.Load() }
+
+// rename gives the database another name.
+func (db *database) rename(name string) {
+	db.named.Store(&name)
+	db.engine.Rename(name)
+}
 
 // leads says whether this node's replica leads its group, as far as it knows.
 func (db *database) leads() bool {

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -87,9 +85,6 @@ func (d *databases) stop(id log.ID, reason *sqlstate.Error) error {
 // repeated after a crash. The tables of one that was fenced are evidence and stay,
 // beside where they were.
 func (d *databases) remove(ctx context.Context, r localReplica) error {
-	if db := d.get(r.Log); db != nil && db.replica.Fenced() != nil {
-		r.Fenced = true
-	}
 	if err := d.stop(r.Log, errReplicaMoved()); err != nil {
 		return err
 	}
@@ -100,26 +95,14 @@ func (d *databases) remove(ctx context.Context, r localReplica) error {
 	if err := d.node.host.RemoveData(ctx, r.Log, r.Replica); err != nil {
 		return err
 	}
-	if err := d.discard(r); err != nil {
+	kept, err := sm.Discard(nil, replicaDir(d.node.cfg.Dir, r))
+	if err != nil {
 		return err
 	}
+	if kept != "" {
+		d.node.cfg.Logger.Warn("the tables of a fenced replica were set aside", "log", r.Log, "replica", r.Replica, "at", kept)
+	}
 	return d.node.local.drop(r.Log)
-}
-
-// discard removes the tables of a replica, or moves them out of the way.
-func (d *databases) discard(r localReplica) error {
-	dir := replicaDir(d.node.cfg.Dir, r)
-	if !r.Fenced {
-		return os.RemoveAll(dir)
-	}
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	to, err := sm.SetAside(nil, dir)
-	if err == nil {
-		d.node.cfg.Logger.Warn("the tables of a fenced replica were set aside", "log", r.Log, "replica", r.Replica, "at", to)
-	}
-	return err
 }
 
 // errReplicaMoved ends the sessions of a database that this node gives up.

@@ -95,8 +95,8 @@ func (e *endpoints) writeReplicas(w io.Writer) {
 		gauge(w, "replica_healthy", boolGauge(r.Checksum == "ok" && r.State == "running"), labels...)
 	}
 	for _, db := range e.node.databases.all() {
-		gauge(w, "log_applied_index", uint64(db.replica.Applied()), "database", db.name)
-		gauge(w, "sql_sessions", db.engine.Sessions(), "database", db.name)
+		gauge(w, "log_applied_index", uint64(db.replica.Applied()), "database", db.name())
+		gauge(w, "sql_sessions", db.engine.Sessions(), "database", db.name())
 	}
 }
 

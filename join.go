@@ -34,6 +34,7 @@ type admission struct {
 func (n *Node) join(ctx context.Context, addr string) (*admission, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
+	said := ""
 	for {
 		a, err := n.askToJoin(ctx, addr)
 		if err == nil {
@@ -43,7 +44,10 @@ func (n *Node) join(ctx context.Context, addr string) (*admission, error) {
 		if errors.As(err, &refused) && refused.Code == string(sqlstate.ObjectNotInPrerequisiteState) {
 			return nil, fmt.Errorf("join %s: %w", addr, err)
 		}
-		n.cfg.Logger.Warn("joining failed; trying again", "at", addr, "error", err)
+		if text := err.Error(); text != said {
+			n.cfg.Logger.Warn("joining failed; trying again", "at", addr, "error", text)
+			said = text
+		}
 		pause(ctx, joinPause)
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("join %s: %w", addr, err)

@@ -36,7 +36,7 @@ func (n *Node) keeper(ctx context.Context) {
 				continue
 			}
 			if err := n.keep(ctx, db, state.replicas[id]); err != nil && ctx.Err() == nil {
-				n.cfg.Logger.Warn("the members of a group could not be changed", "database", db.name, "error", err)
+				n.cfg.Logger.Warn("the members of a group could not be changed", "database", db.name(), "error", err)
 			}
 		}
 		n.balance(ctx, state)
@@ -99,7 +99,7 @@ func (n *Node) admit(ctx context.Context, db *database, members raftlog.Membersh
 	if err := db.shard.Promote(ctx, r.Replica); err != nil {
 		return err
 	}
-	n.cfg.Logger.Info("a replica votes now", "database", db.name, "replica", r.Replica, "node", r.Node)
+	n.cfg.Logger.Info("a replica votes now", "database", db.name(), "replica", r.Replica, "node", r.Node)
 	return n.setReplica(ctx, r, replicaVoter)
 }
 
@@ -121,7 +121,7 @@ func (n *Node) release(ctx context.Context, db *database, members raftlog.Member
 	if err := db.shard.RemoveReplica(ctx, r.Replica); err != nil {
 		return err
 	}
-	n.cfg.Logger.Info("a replica left its group", "database", db.name, "replica", r.Replica, "node", r.Node)
+	n.cfg.Logger.Info("a replica left its group", "database", db.name(), "replica", r.Replica, "node", r.Node)
 	return n.setReplica(ctx, r, replicaRemoved)
 }
 
@@ -159,7 +159,7 @@ func (n *Node) handOver(ctx context.Context, db *database, members raftlog.Membe
 		}
 	}
 	if best == 0 {
-		return fmt.Errorf("no other voter of database %s is alive", db.name)
+		return fmt.Errorf("no other voter of database %s is alive", db.name())
 	}
 	return db.shard.TransferLeader(ctx, best)
 }

@@ -42,8 +42,6 @@ type localReplica struct {
 	Join    bool                         `json:"join,omitempty"`
 	// Removing says that its files are being removed.
 	Removing bool `json:"removing,omitempty"`
-	// Fenced says that its tables are evidence.
-	Fenced bool `json:"fenced,omitempty"`
 }
 
 // localContents is what the file holds.

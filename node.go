@@ -192,7 +192,7 @@ func (n *Node) notReady() error {
 	}
 	for _, db := range n.databases.all() {
 		if err := db.replica.Halted(); err != nil {
-			return fmt.Errorf("database %s: %w", db.name, err)
+			return fmt.Errorf("database %s: %w", db.name(), err)
 		}
 	}
 	return nil
@@ -264,7 +264,7 @@ func (n *Node) retire(ctx context.Context) {
 		}
 		leads[to.Node]++
 		if err := db.shard.TransferLeader(ctx, to.Replica); err != nil {
-			n.cfg.Logger.Debug("a group could not be handed over", "database", db.name, "error", err)
+			n.cfg.Logger.Debug("a group could not be handed over", "database", db.name(), "error", err)
 		}
 	}
 }

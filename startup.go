@@ -96,11 +96,11 @@ func (n *Node) awaitReady(ctx context.Context, db *database, alone bool) error {
 	}
 	err := db.shard.Ready(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		n.cfg.Logger.Warn("a database waits for other nodes; what needs them will wait, too", "database", db.name)
+		n.cfg.Logger.Warn("a database waits for other nodes; what needs them will wait, too", "database", db.name())
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("replay the log of database %s: %w", db.name, err)
+		return fmt.Errorf("replay the log of database %s: %w", db.name(), err)
 	}
 	return nil
 }

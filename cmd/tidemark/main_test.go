@@ -60,7 +60,7 @@ func TestCommandLine(t *testing.T) {
 		{"nothing", exitUsage, "", `no command "nothing"`},
 		{"start -h", exitOK, "", "-sql"},
 		{"start --nothing", exitUsage, "", "flag provided but not defined"},
-		{"start --join 127.0.0.1:1", exitUsage, "", "not supported yet"},
+		{"start --via 127.0.0.1:1", exitUsage, "", "want ADDRESS=OTHER"},
 		{"start --log-format xml", exitUsage, "", "want text, json or auto"},
 		{"start --sql 0.0.0.0:1", exitFailure, "", "other machines"},
 		{"tail --from here", exitUsage, "", "want an LSN"},
