@@ -52,6 +52,10 @@ type Config struct {
 	// package pgwire.
 	MaxConnections int
 
+	// CheckEvery is how often the replicas of each database are compared, where
+	// something was written; zero is a minute.
+	CheckEvery time.Duration
+
 	// Logger receives what an operator should know; nil discards it.
 	Logger *slog.Logger
 

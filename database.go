@@ -75,6 +75,8 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 		Cluster:  cluster,
 		Leads:    db.leads,
 		Now:      n.cfg.Now,
+
+		CheckEvery: n.cfg.CheckEvery,
 		Voters:   db.voters,
 	})
 	life, stop := context.WithCancel(context.Background())

@@ -203,13 +203,24 @@ const maxSetAside = 3
 // asideInfix is between a directory's name and the number of the one set aside.
 const asideInfix = ".fenced-"
 
-// SetAside moves the directory of a fenced replica, which must be closed, out of
-// the way, to dir.fenced-<n>, and returns where it is. The newest few beside it are
-// kept; older ones are removed. A nil fs is the operating system's.
-func SetAside(fs vfs.FS, dir string) (string, error) {
+// Discard removes the files of a replica that is closed and not needed any more.
+// Those of a fenced one are moved out of the way, to dir.fenced-<n>: kept is where
+// they are then. The newest few beside dir are kept, older ones removed. That there
+// is no such directory is no error. A nil fs is the operating system's.
+func Discard(fs vfs.FS, dir string) (kept string, err error) {
 	if fs == nil {
 		fs = vfs.Default
 	}
+	if _, err := fs.Stat(fs.PathJoin(dir, evidenceName)); err == nil {
+		return setAside(fs, dir)
+	}
+	if err := fs.RemoveAll(dir); err != nil {
+		return "", fmt.Errorf("sm: %w", err)
+	}
+	return "", nil
+}
+
+func setAside(fs vfs.FS, dir string) (string, error) {
 	parent := fs.PathDir(dir)
 	names, err := fs.List(parent)
 	if err != nil {

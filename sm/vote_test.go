@@ -358,21 +358,30 @@ func TestForeignVotes(t *testing.T) {
 	require.Zero(t, m.r.CheckState().Agreed)
 }
 
-// TestSetAside: what is left of the last few fenced replicas of a log is kept.
-func TestSetAside(t *testing.T) {
+// TestDiscard: what is left of a fenced replica is kept, the newest few; that of
+// others is removed.
+func TestDiscard(t *testing.T) {
 	fs := vfs.NewMem()
 	for i := range 5 {
 		dir := fmt.Sprint("/data/", i+1)
 		require.NoError(t, fs.MkdirAll(dir, 0o755))
-		to, err := sm.SetAside(fs, dir)
+		f, err := fs.Create(dir+"/fenced.json", vfs.WriteCategoryUnspecified)
 		require.NoError(t, err)
-		require.Equal(t, fmt.Sprintf("/data/%d.fenced-%d", i+1, i+1), to)
+		require.NoError(t, f.Close())
+		kept, err := sm.Discard(fs, dir)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("/data/%d.fenced-%d", i+1, i+1), kept)
+		kept, err = sm.Discard(fs, dir)
+		require.NoError(t, err)
+		require.Empty(t, kept)
 	}
+	require.NoError(t, fs.MkdirAll("/data/6/store-1", 0o755))
+	kept, err := sm.Discard(fs, "/data/6")
+	require.NoError(t, err)
+	require.Empty(t, kept)
 	names, err := fs.List("/data")
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"3.fenced-3", "4.fenced-4", "5.fenced-5"}, names)
-	_, err = sm.SetAside(fs, "/data/5")
-	require.Error(t, err)
 }
 
 // TestCheckAt: replicas that have got to different places are compared at one
