@@ -77,7 +77,7 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 		Now:      n.cfg.Now,
 
 		CheckEvery: n.cfg.CheckEvery,
-		Voters:   db.voters,
+		Voters:     db.voters,
 	})
 	life, stop := context.WithCancel(context.Background())
 	db.stop = stop
