@@ -32,7 +32,7 @@ var onlyIn = []struct {
 	{"github.com/multigres/", []string{"query/parser", "query/plan"}, true},
 	{"github.com/vmihailenco/msgpack/", []string{"log", "snapshots", "sm"}, false},
 	{"github.com/jackc/pgproto3/", []string{"pgwire"}, false},
-	{"github.com/jackc/pgx/", []string{".", "cmd/tidemark"}, false},
+	{"github.com/jackc/pgx/", []string{"", "cmd/tidemark"}, false},
 	{"github.com/stretchr/testify", nil, false},
 	{module + "/log/raftlog", []string{""}, false},
 	{module + "/log/memlog", nil, false},
