@@ -60,6 +60,7 @@ type Writer struct {
 
 	waiting atomic.Int64
 	stopped atomic.Bool
+	refused atomic.Bool
 }
 
 // Waiting returns how many writes are waiting for space.
@@ -70,6 +71,9 @@ func (w *Writer) Stop() { w.stopped.Store(true) }
 
 // Stopped reports whether writes fail rather than wait.
 func (w *Writer) Stopped() bool { return w.stopped.Load() }
+
+// Refused reports whether a write has failed for lack of space after Stop.
+func (w *Writer) Refused() bool { return w.refused.Load() }
 
 // Do runs an operation that has no effect when there is no space for it.
 func (w *Writer) Do(op func() error) error {
@@ -84,6 +88,9 @@ func (w *Writer) Do(op func() error) error {
 	for IsFull(err) && !w.stopped.Load() {
 		time.Sleep(retryEvery)
 		err = op()
+	}
+	if IsFull(err) {
+		w.refused.Store(true)
 	}
 	return err
 }

@@ -56,6 +56,8 @@ func TestWriterWaits(t *testing.T) {
 
 	broken := errors.New("broken")
 	require.ErrorIs(t, w.Do(func() error { return broken }), broken)
+	require.False(t, w.Refused())
 	time.AfterFunc(10*time.Millisecond, w.Stop)
 	require.ErrorIs(t, w.Do(func() error { return syscall.EDQUOT }), syscall.EDQUOT)
+	require.True(t, w.Refused())
 }

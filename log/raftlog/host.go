@@ -36,6 +36,10 @@ type HostConfig struct {
 	// its own files in a folder of it.
 	Dir string
 
+	// Cluster is the id, a UUID, of the cluster that a new directory's node belongs
+	// to for ever. Empty means whatever the directory says.
+	Cluster string
+
 	// RaftAddr is the address to listen on for other nodes, host:port. Port 0
 	// picks a free one.
 	RaftAddr string
@@ -111,7 +115,7 @@ func (h *Host) start() (err error) {
 	if err != nil {
 		return fmt.Errorf("raft address: %w", err)
 	}
-	if h.identity, err = loadIdentity(h.cfg.Dir); err != nil {
+	if h.identity, err = loadIdentity(h.cfg.Dir, h.cfg.Cluster); err != nil {
 		return err
 	}
 	h.listen = listen
@@ -139,6 +143,7 @@ func (h *Host) start() (err error) {
 		NodeHostDir:         virtualRoot,
 		RTTMillisecond:      tickMs,
 		RaftAddress:         listen,
+		DeploymentID:        h.identity.deployment(),
 		NodeHostID:          string(h.identity.NodeID),
 		MaxSendQueueSize:    maxQueueBytes,
 		MaxReceiveQueueSize: maxQueueBytes,
