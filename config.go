@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/tidemark-db/tidemark/log"
 )
@@ -51,8 +52,16 @@ type Config struct {
 	// package pgwire.
 	MaxConnections int
 
+	// CheckEvery is how often the replicas of each database are compared, where
+	// something was written; zero is a minute.
+	CheckEvery time.Duration
+
 	// Logger receives what an operator should know; nil discards it.
 	Logger *slog.Logger
+
+	// Now is for tests alone: the clock that commands are proposed with; nil means
+	// the machine's.
+	Now func() time.Time
 
 	// FailPoint is for tests alone: it is called with every entry before it is
 	// applied, and its panic is that of a command which cannot be applied.

@@ -74,7 +74,10 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 		Logger:   n.cfg.Logger,
 		Cluster:  cluster,
 		Leads:    db.leads,
-		Voters:   db.voters,
+		Now:      n.cfg.Now,
+
+		CheckEvery: n.cfg.CheckEvery,
+		Voters:     db.voters,
 	})
 	life, stop := context.WithCancel(context.Background())
 	db.stop = stop

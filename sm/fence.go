@@ -204,8 +204,9 @@ const maxSetAside = 3
 const asideInfix = ".fenced-"
 
 // Discard removes the files of a replica that is closed and not needed any more.
-// Those of a fenced one are set aside: kept is where they are then. A directory
-// that is not there is no error. A nil fs is the operating system's.
+// Those of a fenced one are moved out of the way, to dir.fenced-<n>: kept is where
+// they are then. The newest few beside dir are kept, older ones removed. That there
+// is no such directory is no error. A nil fs is the operating system's.
 func Discard(fs vfs.FS, dir string) (kept string, err error) {
 	if fs == nil {
 		fs = vfs.Default
@@ -219,8 +220,6 @@ func Discard(fs vfs.FS, dir string) (kept string, err error) {
 	return "", nil
 }
 
-// setAside moves a directory out of the way, to dir.fenced-<n>, and removes the
-// oldest of those in the same place when there are too many.
 func setAside(fs vfs.FS, dir string) (string, error) {
 	parent := fs.PathDir(dir)
 	names, err := fs.List(parent)

@@ -25,7 +25,7 @@ const (
 	// faultPause is the longest time between two faults, and faultLength the longest
 	// one takes.
 	faultPause  = 1500 * time.Millisecond
-	faultLength = 4 * time.Second
+	faultLength = 3 * time.Second
 )
 
 // faultDuration is for how long the workloads run.

@@ -53,15 +53,19 @@ func (c *Cluster) ask(ctx context.Context, node int, path string) (string, error
 	return c.Get(ctx, node, path)
 }
 
-// AwaitVoters waits until a node sees that so many replicas of a database vote and
-// run.
+// AwaitVoters waits until a node sees that a database has so many replicas, that all
+// of them vote and run, and that its own one is among them. One that is to leave its
+// group counts until it has.
 func (c *Cluster) AwaitVoters(ctx context.Context, node int, database string, count int) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	sql := fmt.Sprintf("SELECT count(*) FROM tidemark.replicas WHERE database = '%s' AND role IN ('leader', 'follower') AND state = 'running'", database)
+	all := fmt.Sprintf("SELECT count(*) FROM tidemark.replicas r JOIN tidemark.nodes n USING (node_id) WHERE r.database = '%s'", database)
+	voters := all + " AND r.role IN ('leader', 'follower') AND r.state = 'running'"
 	for {
-		have, err := c.number(ctx, node, sql)
-		if err == nil && have == count {
+		have, err := c.number(ctx, node, voters)
+		own, ownErr := c.number(ctx, node, voters+" AND n.is_self")
+		total, allErr := c.number(ctx, node, all)
+		if err = errors.Join(err, ownErr, allErr); err == nil && have == count && total == count && own == 1 {
 			return nil
 		}
 		select {
@@ -96,9 +100,11 @@ func (c *Cluster) AwaitWhole(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, database := range []string{"_tidemark", "postgres"} {
-		if err := c.AwaitVoters(ctx, 1, database, c.Nodes()); err != nil {
-			return err
+	for node := 1; node <= c.Nodes(); node++ {
+		for _, database := range []string{"_tidemark", "postgres"} {
+			if err := c.AwaitVoters(ctx, node, database, c.Nodes()); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

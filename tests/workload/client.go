@@ -76,13 +76,7 @@ func (c *Client) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	for {
-		var err error
-		addrs := c.servers.Addrs()
-		addr := addrs[c.Rand.IntN(len(addrs))]
-		if !strings.Contains(addr, "=") {
-			addr = "postgres://tester@" + addr + "/postgres?sslmode=disable&connect_timeout=5"
-		}
-		c.conn, err = pgconn.Connect(ctx, addr)
+		err := c.dial(ctx)
 		if err == nil {
 			return nil
 		}
@@ -92,6 +86,23 @@ func (c *Client) connect(ctx context.Context) error {
 		case <-time.After(connectPause):
 		}
 	}
+}
+
+// errNoServer says that no server runs now.
+var errNoServer = errors.New("there is no server")
+
+// dial connects to one of the servers.
+func (c *Client) dial(ctx context.Context) (err error) {
+	addrs := c.servers.Addrs()
+	if len(addrs) == 0 {
+		return errNoServer
+	}
+	addr := addrs[c.Rand.IntN(len(addrs))]
+	if !strings.Contains(addr, "=") {
+		addr = "postgres://tester@" + addr + "/postgres?sslmode=disable&connect_timeout=5"
+	}
+	c.conn, err = pgconn.Connect(ctx, addr)
+	return err
 }
 
 // Close ends the connection.
