@@ -11,6 +11,7 @@ var (
 	ErrBusy           = errors.New("log is busy: the entry was not appended")
 	ErrUnknownOutcome = errors.New("the outcome of the append is unknown")
 	ErrClosed         = errors.New("log is closed")
+	ErrDiskFull       = errors.New("the disk is full: the entry was not appended")
 )
 
 // ErrHalted says that a state machine has stopped applying because an entry could

@@ -19,7 +19,8 @@ type Committed struct {
 type Log interface {
 	// Append proposes an encoded entry and waits until it has been committed
 	// and applied on this node. The returned bytes are what the state machine
-	// answered. Errors: ErrTooLarge and ErrBusy mean that nothing was appended;
+	// answered. Errors: ErrTooLarge, ErrBusy and ErrDiskFull mean that nothing was
+	// appended;
 	// ErrUnknownOutcome means that it may or may not have been; ErrClosed that
 	// the log has been closed (together with ErrUnknownOutcome when that happened
 	// while the entry was on its way) and ErrHalted that this replica was halted

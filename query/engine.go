@@ -186,11 +186,17 @@ func appendError(err error) *sqlstate.Error {
 	case errors.Is(err, log.ErrBusy):
 		return sqlstate.New(sqlstate.InsufficientResources, "the log is busy; the transaction was not committed").
 			WithHint("Try again.")
+	case errors.Is(err, log.ErrDiskFull):
+		return sqlstate.New(sqlstate.DiskFull, "could not extend the log: the disk is full").
+			WithDetail("%s.", strings.TrimPrefix(err.Error(), log.ErrDiskFull.Error()+": ")).
+			WithHint("Check free disk space. Reads go on, and writes will when there is space.")
 	case errors.Is(err, log.ErrUnknownOutcome), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return sqlstate.New(sqlstate.TransactionResolutionUnknown, "the outcome of the transaction is unknown").
 			WithDetail("It was proposed, but no answer came in time. It may have been committed or not.")
 	case errors.Is(err, log.ErrClosed):
-		return sqlstate.New(sqlstate.AdminShutdown, "the server is shutting down")
+		closed := sqlstate.New(sqlstate.AdminShutdown, "the database is closed on this node").WithHint("Connect again.")
+		closed.Severity = "FATAL" // nothing more can be done in this session
+		return closed
 	case errors.Is(err, log.ErrHalted):
 		return sqlstate.New(sqlstate.IOError, "the log is halted: %v", err)
 	}

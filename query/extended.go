@@ -306,7 +306,7 @@ func (s *Session) Execute(ctx context.Context, name string, maxRows int, last bo
 		}
 		return false, s.control(ctx, p.prepared.cmd, w, false)
 	}
-	st := &statement{query: q, types: p.prepared.params, params: p.params}
+	st := &statement{query: q, types: p.prepared.params, params: p.params, shown: p.cols, told: true}
 	if s.tx == nil && (!last || maxRows > 0 && p.prepared.program.Statement.Root != nil) {
 		if err := s.begin(false, plan.TransactionModes{}); err != nil {
 			return false, err

@@ -51,10 +51,11 @@ func (f *freshness) confirm(ctx context.Context) error {
 	return nil
 }
 
-// within reports whether everything acknowledged until limit ago can be read here.
+// within reports whether everything acknowledged until limit ago is known to be
+// readable here.
 func (f *freshness) within(limit time.Duration) bool {
 	last := f.began.Load()
-	return last != nil && age(*last) <= limit
+	return last != nil && limit > 0 && age(*last) <= limit
 }
 
 // confirmWithin returns once everything acknowledged until limit ago can be read

@@ -37,6 +37,13 @@ func (s *Session) readView(ctx context.Context) (*sm.View, error) {
 // snapshot meanwhile.
 func (s *Session) reach(ctx context.Context) error {
 	level, _ := s.settings.get(settingReadConsistency)
+	after := s.hint
+	if after == "" {
+		after, _ = s.settings.get(settingReadAfter)
+	}
+	if after == "" && s.here(level) {
+		return nil
+	}
 	inner, cancel := context.WithTimeout(ctx, s.waitTimeout())
 	defer cancel()
 	asked := level == readLinearizable
@@ -45,25 +52,36 @@ func (s *Session) reach(ctx context.Context) error {
 	case readLinearizable:
 		err = s.e.fresh.confirm(inner)
 	case readBounded:
-		v, _ := s.settings.get(settingMaxStaleness)
-		limit, _ := parser.ParseDuration(v) // checked when it was set
-		err = s.e.fresh.confirmWithin(inner, limit)
+		err = s.e.fresh.confirmWithin(inner, s.duration(settingMaxStaleness))
 	case readSession:
-		if s.token.Log != 0 && s.e.cfg.Replica.Position().End < s.token.Offset {
-			err = s.e.cfg.Replica.Wait(inner, s.token.Offset)
-		}
+		err = s.e.cfg.Replica.Wait(inner, s.token.Offset)
 	}
 	if err != nil {
 		return s.readError(ctx, err, s.token.Offset)
-	}
-	after := s.hint
-	if after == "" {
-		after, _ = s.settings.get(settingReadAfter)
 	}
 	if after == "" {
 		return nil
 	}
 	return s.waitFor(ctx, inner, after, asked)
+}
+
+// here reports whether what a level asks for is here already, for those that can
+// tell without asking anybody.
+func (s *Session) here(level string) bool {
+	switch level {
+	case readBounded:
+		return s.e.fresh.within(s.duration(settingMaxStaleness))
+	case readSession:
+		return s.e.cfg.Replica.Position().End >= s.token.Offset
+	}
+	return level == readLocal
+}
+
+// duration is a setting that is one; it was checked when it was set.
+func (s *Session) duration(name string) time.Duration {
+	v, _ := s.settings.get(name)
+	d, _ := parser.ParseDuration(v)
+	return d
 }
 
 // confirm waits until everything acknowledged by anybody before can be read here,
@@ -197,9 +215,7 @@ func (s *Session) pastEnd(text string) error {
 }
 
 func (s *Session) waitTimeout() time.Duration {
-	v, _ := s.settings.get(settingWaitTimeout)
-	d, _ := parser.ParseDuration(v) // checked when it was set
-	return max(d, time.Millisecond)
+	return max(s.duration(settingWaitTimeout), time.Millisecond)
 }
 
 // waitUntil waits until off has been applied. When time is up the error says

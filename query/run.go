@@ -25,6 +25,19 @@ type statement struct {
 	// describe: the client is told the columns before the rows, as the simple
 	// protocol does.
 	describe bool
+	// shown are the columns that the client was told of before, as the extended
+	// protocol does, if told says so.
+	shown []Column
+	told  bool
+}
+
+// check refuses a statement whose columns are no longer those that the client was
+// told of: somebody else has changed a table meanwhile.
+func (st *statement) check(cols []Column) error {
+	if !st.told || sameColumns(st.shown, cols) {
+		return nil
+	}
+	return sqlstate.New(sqlstate.FeatureNotSupported, "cached plan must not change result type")
 }
 
 // timed bounds ctx by statement_timeout.
@@ -49,6 +62,9 @@ func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter)
 		return err
 	}
 	defer v.Close()
+	if err := st.check(wireColumns(prog.Statement)); err != nil {
+		return err
+	}
 	if prog.Statement.ReadOnly() {
 		return s.runQuery(ctx, st, prog, v, in, w)
 	}
@@ -199,13 +215,41 @@ func (s *Session) answer(sts []*statement, res *log.Result, w ResultWriter) erro
 	if res.Err != nil {
 		return placed(sm.ErrorOf(res.Err), sts)
 	}
+	var unshown error
 	for i := range res.Statements {
-		describe := i < len(sts) && sts[i].describe
-		if err := sendOutcome(&res.Statements[i], describe, w); err != nil {
+		o := &res.Statements[i]
+		if i < len(sts) {
+			unshown = sts[i].check(outcomeColumns(o))
+		}
+		if unshown != nil {
+			// It is too late to refuse it.
+			unshown = sqlstate.As(unshown).WithDetail("The transaction was committed. Its rows cannot be shown.")
+			break
+		}
+		if err := sendOutcome(o, i < len(sts) && sts[i].describe, w); err != nil {
 			return err
 		}
 	}
-	return s.committed(w, res)
+	if err := s.committed(w, res); err != nil {
+		return err
+	}
+	return unshown
+}
+
+// outcomeColumns are the columns of what a statement answered in apply.
+func outcomeColumns(o *log.Outcome) []Column {
+	if len(o.Columns) == 0 {
+		return nil
+	}
+	cols := make([]Column, len(o.Columns))
+	for i, c := range o.Columns {
+		t, ok := types.ByOID(types.OID(c.Type))
+		if !ok {
+			t = types.TextType
+		}
+		cols[i] = Column{Name: c.Name, TableOID: types.OID(c.Table), AttNum: c.AttNum, Type: t, Typmod: c.Typmod}
+	}
+	return cols
 }
 
 // placed moves the position of an error in apply, which counts from the beginning
@@ -231,15 +275,7 @@ func sendOutcome(o *log.Outcome, describe bool, w ResultWriter) error {
 	}
 	if len(o.Columns) > 0 {
 		if describe {
-			cols := make([]Column, len(o.Columns))
-			for i, c := range o.Columns {
-				t, ok := types.ByOID(types.OID(c.Type))
-				if !ok {
-					t = types.TextType
-				}
-				cols[i] = Column{Name: c.Name, TableOID: types.OID(c.Table), AttNum: c.AttNum, Type: t, Typmod: c.Typmod}
-			}
-			if err := w.RowDescription(cols); err != nil {
+			if err := w.RowDescription(outcomeColumns(o)); err != nil {
 				return err
 			}
 		}
@@ -363,6 +399,9 @@ func (s *Session) attempt(ctx context.Context, st *statement, now int64, w Resul
 		// It is not put down and takes no number among the statements, by which
 		// random numbers are told apart.
 		in.Seed = s.e.cfg.Seed()
+	}
+	if err = st.check(wireColumns(prog.Statement)); err != nil {
+		return prog, "", nil, err
 	}
 	sink, err := open(wireColumns(prog.Statement))
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/log/diskspace"
 	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/keys"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
@@ -23,6 +24,7 @@ import (
 type Replica struct {
 	opt       Options
 	fs        vfs.FS
+	space     diskspace.Writer
 	log       *slog.Logger
 	executor  Executor
 	evaluator IndexEvaluator
@@ -87,6 +89,8 @@ func Open(o Options) (*Replica, error) {
 	if r.fs == nil {
 		r.fs = vfs.Default
 	}
+	r.space.OnWait = func() { r.log.Error("the disk is full: a write of the tables waits for space", "directory", o.Dir) }
+	r.fs = &spaceFS{FS: r.fs, space: &r.space}
 	if r.cache = o.Cache; r.cache == nil {
 		r.cache = pebble.NewCache(DefaultCacheBytes)
 	} else {
@@ -252,7 +256,7 @@ func (r *Replica) Sync() error {
 	if r.closing {
 		return log.ErrClosed
 	}
-	if err := r.published.Load().store.db.Flush(); err != nil {
+	if err := r.flush(r.published.Load().store.db); err != nil {
 		return fmt.Errorf("sm: sync: %w", err)
 	}
 	return r.Halted()
@@ -261,6 +265,7 @@ func (r *Replica) Sync() error {
 // Close implements log.StateMachine. It makes everything applied durable, wakes
 // waiters with log.ErrClosed and waits a while for open views.
 func (r *Replica) Close() error {
+	r.space.Stop() // who waits for space would not let go
 	r.applyMu.Lock()
 	defer r.applyMu.Unlock()
 	if r.closing {
@@ -269,7 +274,7 @@ func (r *Replica) Close() error {
 	r.closing = true
 	r.waiters.fail(log.ErrClosed)
 	s := r.published.Load().store
-	err := s.db.Flush()
+	err := r.flush(s.db)
 	s.release()
 	select {
 	case <-s.closed:

@@ -15,21 +15,21 @@ func TestClusterFunctions(t *testing.T) {
 	f, n := clustered(t)
 	c := newClient(t, n.addr)
 	require.JSONEq(t, `{"nodes": 1}`, c.one(`SELECT tidemark.join_node('{"node": "n1", "sql": "a:1", "raft": "a:2", "http": "a:3"}')`))
-	c.exec(`SELECT tidemark.drain_node('n1')`, `SELECT tidemark.undrain_node(node_id) FROM tidemark.nodes`, `SELECT * FROM tidemark.replace_node('n1')`,
+	c.exec(`SELECT tidemark.drain_node('n1')`, `SELECT tidemark.undrain_node(id) FROM tidemark.nodes`, `SELECT * FROM tidemark.replace_node('n1')`,
 		`PREPARE r AS SELECT tidemark.remove_node($1)`, `EXECUTE r('n1')`, `SELECT tidemark.drain_node(NULL)`)
 	res := c.ExecParams(t.Context(), "SELECT tidemark.drain_node($1)", [][]byte{[]byte("n1")}, nil, nil, nil).Read()
 	require.NoError(t, res.Err)
 	want := []string{"join n1 at a:2", "drain n1", "undrain n1", "replace n1", "remove n1", "drain n1"}
 	require.Equal(t, want, f.calls)
-	require.Equal(t, [][]string{{"n1", "a:1", "a:2", "active", "t", ""}}, c.rows("SELECT node_id, sql_address, raft_address, state, live, disk_free FROM tidemark.nodes"))
+	require.Equal(t, [][]string{{"n1", "a:1", "a:2", "active", "t", ""}}, c.rows("SELECT id, sql_addr, raft_addr, state, live, disk_free FROM tidemark.nodes"))
 
 	c.exec("CREATE TABLE t (x text, y text DEFAULT 'd')")
 	for _, x := range []struct{ code, sql string }{
 		{"25001", "SELECT 1; SELECT tidemark.drain_node('n1')"},
 		{"25001", "SELECT tidemark.drain_node('n1'); SELECT 1"},
 		{"0A000", `INSERT INTO t SELECT tidemark.join_node('{"node": "n2", "raft": "b:2"}')::text`},
-		{"0A000", "INSERT INTO t SELECT node_id FROM tidemark.check()"},
-		{"0A000", "INSERT INTO t SELECT node_id FROM tidemark.nodes"},
+		{"0A000", "INSERT INTO t SELECT node FROM tidemark.check()"},
+		{"0A000", "INSERT INTO t SELECT id FROM tidemark.nodes"},
 		{"0A000", "INSERT INTO t VALUES ('a'); SELECT tidemark.drain_node('n1')"},
 		{"0A000", "CREATE TABLE u AS SELECT tidemark.join_node('{}') AS j"},
 		{"22P02", "SELECT tidemark.join_node('{')"},
@@ -79,7 +79,7 @@ func TestReplicationViews(t *testing.T) {
 		leader.rows("SELECT application_name, state, replay_lsn, sync_state, replay_lag, client_addr FROM pg_stat_replication"))
 	require.Empty(t, other.rows("SELECT * FROM pg_stat_replication"))
 	require.Equal(t, [][]string{{"n1", "leader", "0/1000", "0"}, {"n2", "follower", "0/FA0", "96"}},
-		other.rows("SELECT node_id, role, applied_lsn, lag_bytes FROM tidemark.replicas WHERE database = current_database() ORDER BY 1"))
+		other.rows("SELECT node, role, applied_lsn, lag_bytes FROM tidemark.replicas WHERE database = current_database() ORDER BY 1"))
 	require.Equal(t, [][]string{{"n1", "1", "0/1000", "00ff", "0", ""}, {"n2", "2", "0/FA0", "00ff", "1", "an index entry without a row"}},
 		other.rows("SELECT * FROM tidemark.check()"))
 	require.Equal(t, "2", leader.one("SELECT count(*) FROM tidemark.check('postgres') WHERE checksum = '00ff'"))

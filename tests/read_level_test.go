@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -262,7 +261,9 @@ func requireSamePlace(t *testing.T, nodes []*memNode) {
 func TestReadsOfAStoppedLog(t *testing.T) {
 	_, b, _, r := follower(t)
 	require.NoError(t, b.link.Log.Close())
-	require.Equal(t, "57P01", strings.TrimSpace(r.fails("57P01", readN).Code))
-	r.exec("SET tidemark.read_consistency = local")
+	require.Equal(t, "FATAL", r.fails("57P01", readN).Severity)
+	require.True(t, r.IsClosed())
+	r = newClient(t, b.addr, "options", "-c tidemark.read_consistency=local")
 	require.Equal(t, "1", r.one(readN), "what is here is here")
+	require.Equal(t, "FATAL", r.fails("57P01", "INSERT INTO t VALUES (2)").Severity)
 }

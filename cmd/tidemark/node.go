@@ -13,7 +13,7 @@ import (
 )
 
 // nodeColumns are what "node list" shows of tidemark.nodes.
-const nodeColumns = "id, sql_addr, state, CASE WHEN live THEN 'yes' ELSE 'no' END AS live, leading, hosting, coalesce(version, '') AS version"
+const nodeColumns = "id, sql_addr, state, CASE WHEN live THEN 'yes' ELSE 'no' END AS live, leads, hosts, coalesce(version, '') AS version"
 
 // nodeCalls are the actions on one node, by their SQL functions.
 var nodeCalls = map[string]string{

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/lni/vfs"
+
+	"github.com/tidemark-db/tidemark/log/diskspace"
 )
 
 // virtualRoot is the directory that Dragonboat believes to live in. It stores
@@ -25,13 +27,27 @@ const virtualRoot = "/tidemark-raft"
 // Dragonboat accepts a foreign file system only in the wrapping of its error
 // injection, and with that it swallows panics of the threads that write the log:
 // a failed write would leave a node that is dead and does not know it. So a
-// failed write ends the process here, at its source.
+// failed write ends the process here, at its source. Only a write that finds no
+// space waits for some: nothing of it is lost, and space may be made.
 type diskFS struct {
 	vfs.FS
 	root    string // real directory
 	host    string // name of this host
 	syncs   atomic.Uint64
 	started atomic.Bool // until then errors are returned by OpenHost
+	space   diskspace.Writer
+	written atomic.Uint64 // bytes
+
+	// fault stands for the disk in tests: it is asked before each write and sync.
+	fault atomic.Pointer[func() error]
+}
+
+// broken returns what a test says about the disk.
+func (d *diskFS) broken() error {
+	if fault := d.fault.Load(); fault != nil {
+		return (*fault)()
+	}
+	return nil
 }
 
 // wrapped returns d in the form that Dragonboat accepts.
@@ -44,7 +60,7 @@ func (noErrors) MaybeError(vfs.Op) error { return nil }
 
 // check passes a write's error on, or ends the process over it.
 func (d *diskFS) check(err error) error {
-	if err != nil && d.started.Load() {
+	if err != nil && d.started.Load() && !(diskspace.IsFull(err) && d.space.Stopped()) {
 		die(fmt.Sprintf("writing the Raft log failed: %v", err))
 	}
 	return err
@@ -68,15 +84,21 @@ func (d *diskFS) real(name string) string {
 	return filepath.Join(d.root, below)
 }
 
-// wrap counts the syncs of what was opened.
-func (d *diskFS) wrap(f vfs.File, err error) (vfs.File, error) {
+// open opens a file for writing and counts its syncs.
+func (d *diskFS) open(how func() (vfs.File, error)) (file vfs.File, err error) {
+	err = d.space.Do(func() error {
+		file, err = how()
+		return err
+	})
 	if d.check(err) != nil {
 		return nil, err
 	}
-	return newDiskFile(f, d), nil
+	return newDiskFile(file, d), nil
 }
 
-func (d *diskFS) Create(name string) (vfs.File, error) { return d.wrap(d.FS.Create(d.real(name))) }
+func (d *diskFS) Create(name string) (vfs.File, error) {
+	return d.open(func() (vfs.File, error) { return d.FS.Create(d.real(name)) })
+}
 
 func (d *diskFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	return d.FS.Open(d.real(name), opts...)
@@ -85,26 +107,26 @@ func (d *diskFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 func (d *diskFS) OpenDir(name string) (vfs.File, error) { return d.FS.OpenDir(d.real(name)) }
 
 func (d *diskFS) OpenForAppend(name string) (vfs.File, error) {
-	return d.wrap(d.FS.OpenForAppend(d.real(name)))
+	return d.open(func() (vfs.File, error) { return d.FS.OpenForAppend(d.real(name)) })
 }
 
 func (d *diskFS) ReuseForWrite(oldname, newname string) (vfs.File, error) {
-	return d.wrap(d.FS.ReuseForWrite(d.real(oldname), d.real(newname)))
+	return d.open(func() (vfs.File, error) { return d.FS.ReuseForWrite(d.real(oldname), d.real(newname)) })
 }
 
 func (d *diskFS) Link(oldname, newname string) error {
-	return d.FS.Link(d.real(oldname), d.real(newname))
+	return d.space.Do(func() error { return d.FS.Link(d.real(oldname), d.real(newname)) })
 }
 
 func (d *diskFS) Rename(oldname, newname string) error {
-	return d.FS.Rename(d.real(oldname), d.real(newname))
+	return d.space.Do(func() error { return d.FS.Rename(d.real(oldname), d.real(newname)) })
 }
 
 func (d *diskFS) Remove(name string) error    { return d.FS.Remove(d.real(name)) }
 func (d *diskFS) RemoveAll(name string) error { return d.FS.RemoveAll(d.real(name)) }
 
 func (d *diskFS) MkdirAll(dir string, perm os.FileMode) error {
-	return d.FS.MkdirAll(d.real(dir), perm)
+	return d.space.Do(func() error { return d.FS.MkdirAll(d.real(dir), perm) })
 }
 
 // Lock leaves out the lock on the whole directory: the host holds it already.
@@ -166,19 +188,36 @@ func newDiskFile(f vfs.File, fs *diskFS) *diskFile {
 
 // Write implements io.Writer.
 func (f *diskFile) Write(p []byte) (int, error) {
-	n, err := f.File.Write(p)
+	n, err := f.fs.space.Write(p, func(p []byte, _ int) (int, error) {
+		if err := f.fs.broken(); err != nil {
+			return 0, err
+		}
+		return f.File.Write(p)
+	})
+	f.fs.written.Add(uint64(n))
 	return n, f.fs.check(err)
 }
 
 // WriteAt implements io.WriterAt.
 func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
-	n, err := f.File.WriteAt(p, off)
+	n, err := f.fs.space.Write(p, func(p []byte, done int) (int, error) {
+		if err := f.fs.broken(); err != nil {
+			return 0, err
+		}
+		return f.File.WriteAt(p, off+int64(done))
+	})
+	f.fs.written.Add(uint64(n))
 	return n, f.fs.check(err)
 }
 
-// Sync makes the file's contents durable. The count rises after success only.
+// Sync makes the file's contents durable. The count rises after success only. It
+// never waits for space: after a failed sync nobody knows what is in the file.
 func (f *diskFile) Sync() error {
-	if err := f.fs.check(f.syncData()); err != nil {
+	err := f.fs.broken()
+	if err == nil {
+		err = f.syncData()
+	}
+	if f.fs.check(err) != nil {
 		return err
 	}
 	f.fs.syncs.Add(1)

@@ -301,7 +301,7 @@ func (s *Shard) slow() error {
 	defer s.gate.Unlock()
 	s.engine.Lock()
 	defer s.engine.Unlock()
-	if !s.quick {
+	if !s.quick.Load() {
 		return nil
 	}
 	if s.life.Err() != nil {
@@ -313,6 +313,6 @@ func (s *Shard) slow() error {
 	if err := s.stopEngine(); err != nil {
 		return err
 	}
-	s.quick = false
+	s.quick.Store(false)
 	return s.startEngine(nil, false, record{})
 }

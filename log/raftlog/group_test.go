@@ -180,7 +180,7 @@ func TestGroupGrowsAndShrinks(t *testing.T) {
 	p := newPeers(t, 3, HostConfig{SnapshotEntries: 20})
 	first := p.open(0, ShardOptions{})
 	require.NoError(t, first.Ready(p.ctx()))
-	require.True(t, first.quick)
+	require.True(t, first.quick.Load())
 	require.Eventually(t, first.members.alone.Load, patience, time.Millisecond)
 	for i := range 100 {
 		p.write(0, fmt.Sprint(i))
@@ -199,7 +199,7 @@ func TestGroupGrowsAndShrinks(t *testing.T) {
 		require.NoError(t, p.nodes[i].shard.Promote(p.ctx(), replica), "asked on the learner itself")
 		require.NoError(t, first.Promote(p.ctx(), replica))
 	}
-	require.False(t, first.quick)
+	require.False(t, first.quick.Load())
 	m, err := first.Members(p.ctx())
 	require.NoError(t, err)
 	require.Equal(t, Membership{
@@ -265,6 +265,61 @@ func TestRemovedReplicaReturnsUnderAnotherNumber(t *testing.T) {
 	p.open(gone, ShardOptions{Replica: 4})
 	require.NoError(t, p.nodes[gone].shard.Ready(p.ctx()))
 	p.sees(gone, 62)
+}
+
+// TestJoinBeforeBeingAdded opens a replica that nobody knows of yet, and starts it
+// again while it learns.
+func TestJoinBeforeBeingAdded(t *testing.T) {
+	p := newPeers(t, 2, HostConfig{SnapshotEntries: 20, Cluster: string(newNodeID())})
+	first := p.open(0, ShardOptions{})
+	for range 50 {
+		p.write(0, "x")
+	}
+	p.open(1, ShardOptions{Replica: 2, Join: true})
+	require.NoError(t, first.AddLearner(p.ctx(), 2, p.id(1)))
+	p.sees(1, 50)
+	require.False(t, p.nodes[1].shard.members.alone.Load())
+	for range 2 {
+		p.crash(1)
+		p.write(0, "y")
+		p.start(1)
+		p.open(1, ShardOptions{Replica: 2, Join: true})
+		p.sees(1, 51)
+	}
+	require.NoError(t, first.Promote(p.ctx(), 2))
+	require.NoError(t, p.nodes[1].shard.TransferLeader(p.ctx(), 2))
+	p.write(0, "z")
+
+	// The first one, which began alone, starts again as one of two.
+	p.crash(0)
+	p.start(0)
+	p.open(0, ShardOptions{})
+	p.write(0, "again")
+	require.False(t, p.nodes[0].shard.members.alone.Load())
+	require.False(t, p.nodes[0].shard.quick.Load())
+}
+
+// TestClustersDoNotMix gives a node the address of a node of another cluster that
+// has a replica of the same number.
+func TestClustersDoNotMix(t *testing.T) {
+	cluster := string(newNodeID())
+	ours, theirs := newPeers(t, 1, HostConfig{Cluster: cluster}), newPeers(t, 1, HostConfig{Cluster: string(newNodeID())})
+	theirs.open(0, ShardOptions{Replica: 2, Join: true})
+	first := ours.open(0, ShardOptions{})
+	require.NoError(t, first.Ready(ours.ctx()))
+	absent := newNodeID()
+	ours.nodes[0].host.SetAddress(absent, theirs.nodes[0].host.RaftAddr())
+	require.NoError(t, first.AddLearner(ours.ctx(), 2, absent))
+	ours.write(0, "x")
+	time.Sleep(time.Second) // a heartbeat comes ten times a second
+	_, _, ok := theirs.nodes[0].shard.Leader()
+	require.False(t, ok, "it follows a stranger")
+	require.Zero(t, theirs.nodes[0].state.count())
+
+	require.NoError(t, ours.nodes[0].host.Close())
+	_, err := OpenHost(HostConfig{Dir: ours.nodes[0].dir, RaftAddr: "127.0.0.1:0", Cluster: string(newNodeID())})
+	require.ErrorContains(t, err, "belongs to cluster")
+	require.Equal(t, cluster, openHost(t, HostConfig{Dir: ours.nodes[0].dir}).Identity().Cluster)
 }
 
 // TestLeaderIsRemoved removes the leader: it hands over first, and learns of it.

@@ -19,6 +19,7 @@ import (
 	"github.com/lni/vfs"
 
 	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/log/diskspace"
 )
 
 // Sizes of Raft's logs and queues.
@@ -35,6 +36,10 @@ type HostConfig struct {
 	// its own files in a folder of it.
 	Dir string
 
+	// Cluster is the id, a UUID, of the cluster that a new directory's node belongs
+	// to for ever. Empty means whatever the directory says.
+	Cluster string
+
 	// RaftAddr is the address to listen on for other nodes, host:port. Port 0
 	// picks a free one.
 	RaftAddr string
@@ -50,6 +55,8 @@ type HostConfig struct {
 
 	// disk replaces the file system in tests.
 	disk vfs.FS
+	// space is asked for the disk's free space; nil asks the system.
+	space func(dir string) (diskspace.Space, error)
 }
 
 // Host is what the logs of one node share: the store, the transport, the threads.
@@ -61,6 +68,7 @@ type Host struct {
 	book     *addressBook
 	listen   string // address of the Raft engine
 	node     *dragonboat.NodeHost
+	space    space
 
 	opening sync.Mutex // one start or stop at a time
 
@@ -92,7 +100,10 @@ func OpenHost(cfg HostConfig) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{cfg: cfg, lock: lock, shards: map[log.ID]*Shard{}}
+	h := &Host{cfg: cfg, lock: lock, shards: map[log.ID]*Shard{}, space: space{of: cfg.space}}
+	if h.space.of == nil {
+		h.space.of = diskspace.Of
+	}
 	if err := h.start(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -104,14 +115,20 @@ func (h *Host) start() (err error) {
 	if err != nil {
 		return fmt.Errorf("raft address: %w", err)
 	}
-	if h.identity, err = loadIdentity(h.cfg.Dir); err != nil {
+	if h.identity, err = loadIdentity(h.cfg.Dir, h.cfg.Cluster); err != nil {
 		return err
 	}
 	h.listen = listen
 	h.book = newAddressBook(h.cfg.Logger, h.cfg.Via)
 	useLogger(h.cfg.Logger)
 	h.fs = newDiskFS(h.cfg.disk, filepath.Join(h.cfg.Dir, raftDir), h.identity.Hostname)
+	h.fs.space.OnWait = func() {
+		h.cfg.Logger.Error("the disk is full: a write of the Raft log waits for space", "directory", h.cfg.Dir)
+	}
 	if err := makeDir(h.fs.FS, h.fs.root); err != nil {
+		return err
+	}
+	if err := h.noteSpace(); err != nil {
 		return err
 	}
 	// The engine starts its parts one by one and panics over some of them.
@@ -126,6 +143,7 @@ func (h *Host) start() (err error) {
 		NodeHostDir:         virtualRoot,
 		RTTMillisecond:      tickMs,
 		RaftAddress:         listen,
+		DeploymentID:        h.identity.deployment(),
 		NodeHostID:          string(h.identity.NodeID),
 		MaxSendQueueSize:    maxQueueBytes,
 		MaxReceiveQueueSize: maxQueueBytes,
@@ -149,6 +167,7 @@ func (h *Host) start() (err error) {
 	h.fs.started.Store(true)
 	h.life, h.end = context.WithCancel(context.Background())
 	h.running.Go(h.watch)
+	h.running.Go(h.watchDisk)
 	return nil
 }
 
@@ -214,6 +233,7 @@ func (h *Host) Close() error {
 	h.mu.Unlock()
 	shards := h.openShards()
 	h.end()
+	h.fs.space.Stop()
 	h.running.Wait()
 	for _, s := range shards {
 		s.stop()

@@ -2,6 +2,8 @@ package raftlog
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,12 +34,21 @@ type Identity struct {
 	// the node listens may change with each start.
 	NodeID log.NodeID `json:"node_id"`
 
+	// Cluster names the nodes that belong together. Nodes of another cluster are
+	// not listened to: groups have the same numbers in every cluster, and an
+	// address may have belonged to another one before. Empty is a cluster too.
+	Cluster string `json:"cluster,omitempty"`
+
 	// Hostname is the host that wrote here last.
 	Hostname string `json:"hostname"`
 }
 
-// loadIdentity reads the directory's identity, or gives it one.
-func loadIdentity(dir string) (*Identity, error) {
+// loadIdentity reads the directory's identity, or gives it one of a cluster. An
+// empty cluster is whatever the directory says.
+func loadIdentity(dir, cluster string) (*Identity, error) {
+	if cluster != "" && !isUUID(cluster) {
+		return nil, fmt.Errorf("%q is no cluster's id", cluster)
+	}
 	path := filepath.Join(dir, identityFile)
 	host, err := os.Hostname()
 	if err != nil {
@@ -45,7 +56,7 @@ func loadIdentity(dir string) (*Identity, error) {
 	}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return createIdentity(path, host)
+		return createIdentity(path, host, cluster)
 	}
 	if err != nil {
 		return nil, err
@@ -60,6 +71,9 @@ func loadIdentity(dir string) (*Identity, error) {
 	if !isUUID(string(id.NodeID)) {
 		return nil, fmt.Errorf("%s is damaged: it names no node", path)
 	}
+	if cluster != "" && cluster != id.Cluster {
+		return nil, fmt.Errorf("data directory %s belongs to cluster %q, not to %s", dir, id.Cluster, cluster)
+	}
 	if id.Hostname != host {
 		if err := adoptHost(dir); err != nil {
 			return nil, err
@@ -70,12 +84,22 @@ func loadIdentity(dir string) (*Identity, error) {
 	return id, nil
 }
 
-func createIdentity(path, host string) (*Identity, error) {
+func createIdentity(path, host, cluster string) (*Identity, error) {
 	if entries, err := os.ReadDir(filepath.Join(filepath.Dir(path), raftDir)); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%s is missing, yet there is a Raft log beside it", path)
 	}
-	id := &Identity{Format: FormatVersion, NodeID: newNodeID(), Hostname: host}
+	id := &Identity{Format: FormatVersion, NodeID: newNodeID(), Cluster: cluster, Hostname: host}
 	return id, WriteJSON(path, id)
+}
+
+// deployment is the cluster as the engine marks its messages with; zero is its
+// default.
+func (id *Identity) deployment() uint64 {
+	if id.Cluster == "" {
+		return 0
+	}
+	sum := sha256.Sum256([]byte(id.Cluster))
+	return max(binary.BigEndian.Uint64(sum[:]), 2) // one is the default's
 }
 
 // newNodeID draws a random UUID, version 4.

@@ -55,7 +55,7 @@ func (h *Host) OpenShard(id log.ID, state log.StateMachine, opts ShardOptions) (
 		members = h.firstMembers(opts)
 	}
 	s := newShard(h, id, opts.Replica, state)
-	s.quick = rec.Alone
+	s.quick.Store(rec.Alone)
 	if err := h.remember(s); err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ const (
 func (s *Shard) startEngine(members map[uint64]string, join bool, rec record) error {
 	m := &machine{state: s.state, closed: make(chan struct{})}
 	create := func(uint64, uint64) sm.IOnDiskStateMachine { return m }
-	config := s.host.shardConfig(s, rec.Joined, s.quick)
+	config := s.host.shardConfig(s, rec.Joined, s.quick.Load())
 	err := s.host.node.StartOnDiskReplica(members, join, create, config)
 	for began := time.Now(); errors.Is(err, dragonboat.ErrShardAlreadyExist) && time.Since(began) < loadedTimeout; {
 		time.Sleep(loadedPause)

@@ -176,7 +176,8 @@ func TestTimeoutLeavesTheOutcomeOpen(t *testing.T) {
 	require.ErrorIs(t, err, log.ErrUnknownOutcome)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	close(block)
-	require.Eventually(t, func() bool { return state.count() == 1 }, 20*time.Second, time.Millisecond)
+	// The toy does not recognise an entry that comes again.
+	require.Eventually(t, func() bool { return state.count() >= 1 }, 20*time.Second, time.Millisecond)
 }
 
 func TestDirectoryIsLocked(t *testing.T) {
@@ -427,9 +428,9 @@ func TestWriteErrorEndsTheProcess(t *testing.T) {
 func TestEngineAnswers(t *testing.T) {
 	h := openHost(t, HostConfig{Dir: t.TempDir()})
 	s := openShard(t, h, &toy{})
-	require.True(t, s.answers(t.Context(), watchStep))
+	require.True(t, s.answers(s.watchPatience))
 	members := map[log.ReplicaID]log.NodeID{1: h.Identity().NodeID, 2: newNodeID(), 3: newNodeID()}
 	lonely, err := h.OpenShard(3, &toy{}, ShardOptions{Members: members})
 	require.NoError(t, err)
-	require.True(t, lonely.answers(t.Context(), 2*watchRequest))
+	require.True(t, lonely.answers(lonely.watchPatience))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lni/dragonboat/v4"
@@ -35,9 +36,11 @@ type Shard struct {
 
 	changing sync.Mutex // one change of the membership at a time
 
-	engine  sync.Mutex // one start or stop of the replica's engine at a time
-	machine *machine   // guarded by engine
-	quick   bool       // guarded by engine: it has the timing of a group of one
+	engine  sync.Mutex  // one start or stop of the replica's engine at a time
+	machine *machine    // guarded by engine
+	quick   atomic.Bool // it has the timing of a group of one; changes with engine held
+
+	watched sync.Mutex // held while the watchdog waits for an answer
 
 	// gate is held by requests from their beginning to their end, so that the
 	// engine can be stopped and started again without any of them noticing.
@@ -116,6 +119,9 @@ func (s *Shard) Append(ctx context.Context, data []byte) ([]byte, error) {
 		return nil, log.ErrTooLarge
 	}
 	if err := s.state.Halted(); err != nil {
+		return nil, err
+	}
+	if err := s.host.DiskFull(); err != nil {
 		return nil, err
 	}
 	result, err := s.pursue(ctx, proposalTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {

@@ -55,7 +55,7 @@ func clusterFunc(name string, ret *types.Type) *Func {
 
 func checkFunc(args ...*types.Type) *Func {
 	return &Func{Name: "check", Args: args, Ret: types.RecordType, Volatility: Volatile, Strict: true, RetSet: true, Set: check,
-		OutNames: []string{"node_id", "replica_id", "lsn", "checksum", "rows", "problem"},
+		OutNames: []string{"node", "replica", "lsn", "checksum", "rows", "problem"},
 		OutTypes: []*types.Type{types.TextType, types.Int8Type, types.LSNType, types.TextType, types.Int8Type, types.TextType}}
 }
 

@@ -134,10 +134,10 @@ func TestInformationSchema(t *testing.T) {
 func TestClusterViews(t *testing.T) {
 	c := fixtureContext(t)
 	require.Equal(t, [][]string{{"n2", "draining", "t", "2000-01-01 00:00:00.000005+00", "f", "NULL"}},
-		texts(t, c, "nodes", "node_id", "n2", "node_id", "state", "live", "last_seen", "is_self", "disk_free"))
-	require.Equal(t, [][]string{{"NULL", "1", "2", "99"}}, texts(t, c, "nodes", "is_self", "t", "last_seen", "leading", "hosting", "disk_free"))
+		texts(t, c, "nodes", "id", "n2", "id", "state", "live", "last_seen", "is_self", "disk_free"))
+	require.Equal(t, [][]string{{"NULL", "1", "2", "99"}}, texts(t, c, "nodes", "is_self", "t", "last_seen", "leads", "hosts", "disk_free"))
 	require.Equal(t, [][]string{{"n2", "2", "8", "00:00:01.5"}, {"n3", "3", "NULL", "NULL"}},
-		texts(t, c, "replicas", "role", "follower", "node_id", "replica_id", "lag_bytes", "lag"))
+		texts(t, c, "replicas", "role", "follower", "node", "replica", "lag_bytes", "lag"))
 	require.Equal(t, [][]string{{"5", "7", "3", "n1", "t"}, {"16387", "3", "0", "n2", "f"}},
 		texts(t, c, "databases", "", "", "oid", "log_id", "replicas", "leader", "allow_connections"))
 	require.Equal(t, [][]string{{"2", "n2", "::1", "7433", "streaming", "quorum", "00:00:01.5"}, {"4", "n2", "::1", "7433", "catchup", "async", "NULL"}},

@@ -12,17 +12,17 @@ import (
 // nodeColumns are those of tidemark.nodes: the nodes of the cluster as this one
 // knows them.
 var nodeColumns = []Column{
-	{Name: "node_id", Type: types.TextType},
-	{Name: "sql_address", Type: types.TextType},
-	{Name: "raft_address", Type: types.TextType},
-	{Name: "http_address", Type: types.TextType},
+	{Name: "id", Type: types.TextType},
+	{Name: "sql_addr", Type: types.TextType},
+	{Name: "raft_addr", Type: types.TextType},
+	{Name: "http_addr", Type: types.TextType},
 	{Name: "state", Type: types.TextType},
 	{Name: "live", Type: types.BoolType},
 	{Name: "version", Type: types.TextType},
 	{Name: "last_seen", Type: types.TimestampTZType}, // NULL: never
 	{Name: "is_self", Type: types.BoolType},
-	{Name: "leading", Type: types.Int8Type}, // databases
-	{Name: "hosting", Type: types.Int8Type},
+	{Name: "leads", Type: types.Int8Type}, // databases
+	{Name: "hosts", Type: types.Int8Type},
 	{Name: "disk_free", Type: types.Int8Type}, // bytes, NULL: not known
 }
 
@@ -56,8 +56,8 @@ func interval(d time.Duration) types.Datum {
 var replicaColumns = []Column{
 	{Name: "database", Type: types.TextType},
 	{Name: "log_id", Type: types.Int8Type},
-	{Name: "node_id", Type: types.TextType},
-	{Name: "replica_id", Type: types.Int8Type},
+	{Name: "node", Type: types.TextType},
+	{Name: "replica", Type: types.Int8Type},
 	{Name: "role", Type: types.TextType},
 	{Name: "applied_lsn", Type: types.LSNType},
 	{Name: "lag_bytes", Type: types.Int8Type},
@@ -71,8 +71,8 @@ func replicaRows(c *Context, _ offsetRange, w *writer) error {
 		w.begin()
 		w.set("database", str(r.Database))
 		w.set("log_id", types.Int(int64(r.Log)))
-		w.set("node_id", str(string(r.Node)))
-		w.set("replica_id", types.Int(int64(r.Replica)))
+		w.set("node", str(string(r.Node)))
+		w.set("replica", types.Int(int64(r.Replica)))
 		w.set("role", str(string(r.Role)))
 		if r.Known {
 			w.set("applied_lsn", lsn(r.Applied))
