@@ -65,14 +65,14 @@ func fencedIsReplaced(t *testing.T, bad int) {
 		}
 		return rows
 	}
-	running := "SELECT count(*), max(replica_id) FROM tidemark.replicas WHERE database = 'postgres' AND role IN ('leader', 'follower') AND state = 'running' AND checksum = 'ok'"
+	running := "SELECT count(*), max(replica) FROM tidemark.replicas WHERE database = 'postgres' AND role IN ('leader', 'follower') AND state = 'running' AND checksum = 'ok'"
 	eventually := func(node int, sql string, want ...string) {
 		t.Helper()
 		var got [][]string
 		require.Eventually(t, func() bool {
 			got = ask(node, sql)
 			return len(got) == 1 && strings.Join(got[0], " ") == strings.Join(want, " ")
-		}, fencePatience, 50*time.Millisecond, "%s: %s", sql, ask(node, "SELECT replica_id, role, state, checksum FROM tidemark.replicas"))
+		}, fencePatience, 50*time.Millisecond, "%s: %s", sql, ask(node, "SELECT replica, role, state, checksum FROM tidemark.replicas"))
 	}
 	eventually(0, running, "3", "3")
 	require.Empty(t, ask(0, "CREATE TABLE t (id int PRIMARY KEY, v text)"))
