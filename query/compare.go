@@ -133,14 +133,21 @@ func (c *comparer) vote(ctx context.Context, b sm.Ballot) error {
 	return c.append(ctx, &log.Entry{Kind: log.KindVote, Vote: v})
 }
 
+// append puts an entry into the log. Unlike a client's it is given up when the node
+// stops: it can be proposed again, and others may be gone already.
 func (c *comparer) append(ctx context.Context, entry *log.Entry) error {
-	entry.Time, entry.Seed = c.e.now(), c.e.cfg.Seed()
-	res, err := c.e.append(ctx, entry)
+	entry.Semantics, entry.Time, entry.Seed = log.CurrentSemantics, c.e.now(), c.e.cfg.Seed()
+	data, err := entry.Append(nil)
 	if err != nil {
 		return err
 	}
-	if res.Err != nil {
-		return sm.ErrorOf(res.Err)
+	answer, err := c.e.cfg.Log.Append(ctx, data)
+	if err != nil {
+		return err
 	}
-	return nil
+	res, err := log.DecodeResult(answer)
+	if err == nil && res.Err != nil {
+		err = sm.ErrorOf(res.Err)
+	}
+	return err
 }

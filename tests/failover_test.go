@@ -18,7 +18,7 @@ import (
 
 const (
 	// leaderKills are done by default, leaderKillTime is what one takes about.
-	leaderKills    = 4
+	leaderKills    = 3
 	leaderKillTime = 8 * time.Second
 	// failoverWriters write on each node that stays.
 	failoverWriters = 2
@@ -112,7 +112,7 @@ func killWhileWriting(t *testing.T, c *cluster.Cluster, leader int) (took time.D
 }
 
 const (
-	leaderPauses    = 3
+	leaderPauses    = 2
 	leaderPauseTime = 6 * time.Second
 	pausedReaders   = 8
 )

@@ -21,7 +21,7 @@ const (
 	faultClients = 2
 	// faultRun is for how long the workloads run while faults happen, unless
 	// TIDEMARK_FAULTS says otherwise.
-	faultRun = 25 * time.Second
+	faultRun = 20 * time.Second
 	// faultPause is the longest time between two faults, and faultLength the longest
 	// one takes.
 	faultPause  = 1500 * time.Millisecond

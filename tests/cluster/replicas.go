@@ -59,7 +59,7 @@ func (c *Cluster) ask(ctx context.Context, node int, path string) (string, error
 func (c *Cluster) AwaitVoters(ctx context.Context, node int, database string, count int) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	all := fmt.Sprintf("SELECT count(*) FROM tidemark.replicas r JOIN tidemark.nodes n USING (node_id) WHERE r.database = '%s'", database)
+	all := fmt.Sprintf("SELECT count(*) FROM tidemark.replicas r JOIN tidemark.nodes n ON n.id = r.node WHERE r.database = '%s'", database)
 	voters := all + " AND r.role IN ('leader', 'follower') AND r.state = 'running'"
 	for {
 		have, err := c.number(ctx, node, voters)
