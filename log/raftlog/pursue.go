@@ -29,6 +29,10 @@ const (
 // not replicated is gone.
 const patienceFirst = time.Second
 
+// engineSlack is what the engine gets on top of the time that is left: it counts
+// in ticks, and must not give up before the caller does.
+const engineSlack = 2 * tickMs * time.Millisecond
+
 // bell wakes everybody who listens. The zero value is ready.
 type bell struct{ ch atomic.Pointer[chan struct{}] }
 
@@ -107,7 +111,7 @@ func (p *pursuit) attempt() (time.Duration, error) {
 		}
 		return left, nil
 	}
-	rs, err := p.s.send(max(left, tickMs*time.Millisecond), p.send)
+	rs, err := p.s.send(left+engineSlack, p.send)
 	if err == nil {
 		p.open = append(p.open, rs)
 		p.attempts++
