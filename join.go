@@ -31,17 +31,17 @@ type admission struct {
 
 // join asks a member of a cluster, at its SQL address, to take this node in.
 // Asking again is harmless: the answer is the same.
-func (n *Node) join(ctx context.Context, addr string) (*admission, error) {
+func (n *Node) join(ctx context.Context, addr string, j query.JoinNode) (*admission, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	said := ""
 	for {
-		a, err := n.askToJoin(ctx, addr)
+		a, err := n.askToJoin(ctx, addr, j)
 		if err == nil {
 			return a, nil
 		}
 		var refused *pgconn.PgError
-		if errors.As(err, &refused) && refused.Code == string(sqlstate.ObjectNotInPrerequisiteState) {
+		if errors.As(err, &refused) && !mayPass(refused.Code) {
 			return nil, fmt.Errorf("join %s: %w", addr, err)
 		}
 		if text := err.Error(); text != said {
@@ -55,7 +55,14 @@ func (n *Node) join(ctx context.Context, addr string) (*admission, error) {
 	}
 }
 
-func (n *Node) askToJoin(ctx context.Context, addr string) (*admission, error) {
+// mayPass says whether a refusal is due to circumstances that change: a shutdown,
+// a conflict, a leader that is missing.
+func mayPass(code string) bool {
+	class := code[:2]
+	return class == "57" || class == "40" || class == "08" || class == "53"
+}
+
+func (n *Node) askToJoin(ctx context.Context, addr string, j query.JoinNode) (*admission, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinAttempt)
 	defer cancel()
 	host, port, err := net.SplitHostPort(addr)
@@ -72,8 +79,7 @@ func (n *Node) askToJoin(ctx context.Context, addr string) (*admission, error) {
 		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	self := n.addresses()
-	request, err := json.Marshal(query.JoinNode{Node: n.self(), SQLAddr: self.SQL, RaftAddr: self.Raft, HTTPAddr: self.HTTP, Version: Version})
+	request, err := json.Marshal(j)
 	if err != nil {
 		return nil, err
 	}
@@ -82,25 +88,28 @@ func (n *Node) askToJoin(ctx context.Context, addr string) (*admission, error) {
 		return nil, r.Err
 	}
 	a := &admission{}
-	if len(r.Rows) != 1 || json.Unmarshal(r.Rows[0][0], a) != nil || a.Cluster == "" || a.Replica == 0 {
+	if len(r.Rows) != 1 || json.Unmarshal(r.Rows[0][0], a) != nil || a.Cluster == "" || j.Node != "" && a.Replica == 0 {
 		return nil, errors.New("the answer is not that of a Tidemark node of this version")
 	}
 	return a, nil
 }
 
 // JoinNode implements query.Cluster. A node that has the addresses of another one
-// takes its place: that one's disk was wiped, or the machine was replaced.
+// takes its place: that one's disk was wiped, or the machine was replaced. A node
+// that has no name yet is only told which cluster this is.
 func (n *Node) JoinNode(ctx context.Context, j query.JoinNode) ([]byte, error) {
-	if j.Node == "" || j.SQLAddr == "" || j.RaftAddr == "" || j.HTTPAddr == "" {
-		return nil, sqlstate.New(sqlstate.InvalidParameterValue, "a node that joins must say its id and its addresses")
+	if j == (query.JoinNode{Version: j.Version}) {
+		return json.Marshal(&admission{Cluster: n.cluster()})
 	}
-	a := admission{}
+	if j.Node == "" || j.SQLAddr == "" || j.RaftAddr == "" || j.HTTPAddr == "" {
+		return nil, sqlstate.New(sqlstate.InvalidParameterValue, "a node is described by its id and its addresses")
+	}
+	a := admission{Cluster: n.cluster()}
 	err := transact(ctx, n.meta.db, func(m *metaSession) error {
 		state, err := readMeta(ctx, m)
 		if err != nil {
 			return err
 		}
-		a.Cluster = state.cluster
 		a.Replica, err = admitNode(ctx, m, state, j)
 		return err
 	})

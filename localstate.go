@@ -46,7 +46,6 @@ type localReplica struct {
 
 // localContents is what the file holds.
 type localContents struct {
-	Cluster     string         `json:"cluster"`
 	Incarnation uint64         `json:"incarnation"`
 	Addresses   addresses      `json:"addresses"`
 	Replicas    []localReplica `json:"replicas"`

@@ -108,7 +108,11 @@ func (n *Node) start(ctx context.Context) error {
 // open opens the node's share of the log engine and its replica of the meta
 // database, which a new node makes or is given first.
 func (n *Node) open(ctx context.Context) (err error) {
-	n.host, err = raftlog.OpenHost(raftlog.HostConfig{Dir: n.cfg.Dir, RaftAddr: n.cfg.RaftAddr, Via: n.cfg.Via, Logger: n.cfg.Logger})
+	cluster, err := n.chooseCluster(ctx)
+	if err != nil {
+		return err
+	}
+	n.host, err = raftlog.OpenHost(raftlog.HostConfig{Dir: n.cfg.Dir, Cluster: cluster, RaftAddr: n.cfg.RaftAddr, Via: n.cfg.Via, Logger: n.cfg.Logger})
 	if err != nil {
 		return err
 	}
@@ -150,6 +154,9 @@ func (n *Node) recordAddresses() error {
 // self is the node's name.
 func (n *Node) self() log.NodeID { return n.host.Identity().NodeID }
 
+// cluster is the name of the cluster that the node belongs to.
+func (n *Node) cluster() string { return n.host.Identity().Cluster }
+
 // addresses are where the node is to be found.
 func (n *Node) addresses() addresses {
 	return addresses{SQL: n.SQLAddr(), Raft: n.host.RaftAddr(), HTTP: n.HTTPAddr()}
@@ -162,10 +169,13 @@ func (n *Node) peer() peer {
 
 // status is what other nodes are told.
 func (n *Node) status() nodeStatus {
-	return nodeStatus{
-		Cluster: n.local.get().Cluster, peer: n.peer(), Version: Version, DiskFree: -1,
+	s := nodeStatus{
+		Cluster: n.cluster(), peer: n.peer(), Version: Version,
 		Replicas: statusOfReplicas(n.databases.all()), Peers: n.peers.all(),
 	}
+	s.DiskFull = n.host.DiskFull() != nil
+	s.DiskFree = int64(n.host.DiskFree())
+	return s
 }
 
 // fail says that a part of the node has ended on its own.

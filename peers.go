@@ -192,7 +192,7 @@ func (p *peers) ask(ctx context.Context, addr string) error {
 
 // take takes in another node's status.
 func (p *peers) take(s *nodeStatus) {
-	if s.Node == p.node.self() || s.Cluster != p.node.local.get().Cluster {
+	if s.Node == p.node.self() || s.Cluster != p.node.cluster() {
 		return
 	}
 	p.learn(s.peer)
@@ -209,7 +209,7 @@ func (p *peers) serveStatus(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not a status: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	if s.Cluster != p.node.local.get().Cluster {
+	if s.Cluster != p.node.cluster() {
 		http.Error(w, "this node belongs to another cluster", http.StatusConflict)
 		return
 	}

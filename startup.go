@@ -2,14 +2,31 @@ package tidemark
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/tidemark-db/tidemark/log"
+	"github.com/tidemark-db/tidemark/log/raftlog"
 	"github.com/tidemark-db/tidemark/query"
 )
+
+// chooseCluster names the cluster of a node that has never run: a new one, or that
+// of the node which it is to join. Any other node's directory says it.
+func (n *Node) chooseCluster(ctx context.Context) (string, error) {
+	isNew, err := raftlog.IsNew(n.cfg.Dir)
+	if err != nil || !isNew {
+		return "", err
+	}
+	if n.cfg.Join == "" {
+		return raftlog.NewUUID(), nil
+	}
+	a, err := n.join(ctx, n.cfg.Join, query.JoinNode{Version: Version})
+	if err != nil {
+		return "", err
+	}
+	return a.Cluster, nil
+}
 
 // metaReplica returns this node's replica of the meta log. A node without one
 // begins a cluster, or joins the one it was told of.
@@ -20,18 +37,18 @@ func (n *Node) metaReplica(ctx context.Context) (localReplica, error) {
 		return r, nil
 	case n.cfg.Join == "":
 		r = localReplica{Log: metaLog, Replica: 1, Members: map[log.ReplicaID]log.NodeID{1: n.self()}}
-		return r, n.local.change(func(c *localContents) {
-			c.Cluster = rand.Text()
-			c.Replicas = append(c.Replicas, r)
-		})
+		return r, n.local.put(r)
 	}
-	a, err := n.join(ctx, n.cfg.Join)
+	self := n.addresses()
+	a, err := n.join(ctx, n.cfg.Join, query.JoinNode{Node: n.self(), SQLAddr: self.SQL, RaftAddr: self.Raft, HTTPAddr: self.HTTP, Version: Version})
 	if err != nil {
 		return r, err
 	}
+	if a.Cluster != n.cluster() {
+		return r, fmt.Errorf("%s belongs to another cluster than the data directory %s", n.cfg.Join, n.cfg.Dir)
+	}
 	r = localReplica{Log: metaLog, Replica: a.Replica, Join: true}
 	err = n.local.change(func(c *localContents) {
-		c.Cluster = a.Cluster
 		c.Replicas = append(c.Replicas, r)
 		c.Peers = a.Peers
 	})
@@ -59,7 +76,7 @@ func (n *Node) settle(ctx context.Context) error {
 	}
 	if first {
 		row := nodeRow{ID: n.self(), Addrs: n.addresses(), State: query.NodeActive}
-		if err := bootstrapMeta(ctx, n.meta.db, n.local.get().Cluster, row); err != nil {
+		if err := bootstrapMeta(ctx, n.meta.db, n.cluster(), row); err != nil {
 			return fmt.Errorf("begin a cluster: %w", err)
 		}
 	}

@@ -99,6 +99,12 @@ const (
 	// maxHops is how often a connection may be handed on. Nodes can disagree about
 	// who has a database for a moment; then one more hop helps, and no loop lasts.
 	maxHops = 2
+	// A node that is gone without a word is found out sooner than a client: others
+	// have what it had.
+	nodeAliveIdle     = 5 * time.Second
+	nodeAliveInterval = 2 * time.Second
+	nodeAliveCount    = 3
+	nodeGoneAfter     = nodeAliveIdle + nodeAliveCount*nodeAliveInterval
 	// cancelTimeout bounds handing a cancel request on.
 	cancelTimeout = 5 * time.Second
 )

@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
@@ -90,7 +91,10 @@ func (c *conn) reach(database, addr string) (net.Conn, string, error) {
 }
 
 func dialNode(ctx context.Context, addr string) (net.Conn, error) {
-	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount}}
+	d := net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: nodeAliveIdle, Interval: nodeAliveInterval, Count: nodeAliveCount},
+		Control:         func(_, _ string, c syscall.RawConn) error { return giveUpAfter(c, nodeGoneAfter) },
+	}
 	return d.DialContext(ctx, "tcp", addr)
 }
 

@@ -324,3 +324,39 @@ func TestFrameTracker(t *testing.T) {
 		f.feed([]byte{'E', 0xff, 0xff, 0xff, 0xff, 'x'}, func(byte, []byte) {})
 	}
 }
+
+// TestRelayOfHostileClients: what a client sends is the other node's affair, and
+// neither server minds.
+func TestRelayOfHostileClients(t *testing.T) {
+	front, back := relayed(t, func(c *Config) { c.WriteTimeout = time.Second })
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	for range 60 {
+		c := dial(t, front)
+		junk := make([]byte, rnd.IntN(4*relayBuffer))
+		for i := range junk {
+			junk[i] = byte(rnd.Uint32())
+		}
+		if rnd.IntN(2) == 0 { // a valid header and whatever comes behind it
+			junk = append(frame("QPBEDCSHdXF"[rnd.IntN(11)], string(junk)), junk...)
+		}
+		start := encode(t, startFar())
+		all := append(start[:len(start)-rnd.IntN(2)*rnd.IntN(len(start))], junk...)
+		_, _ = c.conn.Write(all) // the other side may have closed by now
+		if rnd.IntN(2) == 0 {
+			require.NoError(t, c.conn.(*net.TCPConn).CloseWrite())
+			_, _ = io.Copy(io.Discard, c.conn)
+		}
+		require.NoError(t, c.conn.Close())
+	}
+	front.waitConnections(t, 0)
+	back.waitConnections(t, 0)
+	front.mu.Lock()
+	require.Empty(t, front.relayed)
+	require.Zero(t, front.relays)
+	front.mu.Unlock()
+	c := connectFar(t, front)
+	c.send(&pgproto3.Query{String: "rows 1"})
+	c.until("ReadyForQuery")
+}

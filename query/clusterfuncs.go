@@ -61,9 +61,6 @@ func (s *Session) joinNode(ctx context.Context, c Cluster, args []types.Datum) (
 		return types.NullDatum, sqlstate.New(sqlstate.InvalidTextRepresentation, "invalid description of a node").
 			WithDetail("%s.", err.Error())
 	}
-	if j.Node == "" || j.RaftAddr == "" {
-		return types.NullDatum, sqlstate.New(sqlstate.InvalidParameterValue, "a node is described by its id and its addresses")
-	}
 	answer, err := c.JoinNode(ctx, j)
 	if err != nil {
 		return types.NullDatum, err

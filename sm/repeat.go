@@ -86,46 +86,85 @@ func (s *seen) add(place log.Place, seed log.Seed, end entryEnd) {
 	}
 }
 
-// repeats are the entries that are remembered, in memory. How they lie in blocks
-// depends on how the log was cut into batches; what is recognised does not.
+// repeats are the entries that are remembered, in memory. How they lie in stored
+// blocks depends on how the log was cut into batches; what is recognised does not.
 type repeats struct {
-	known  map[log.Seed]seenEntry
-	blocks []seen // from the oldest; without their maps
+	known  map[log.Seed]log.Place
+	first  log.Place    // of the first list; lists have listLength places each
+	lists  [][]seenSeed // the last one may be shorter
+	oldest log.Place    // whose seed is still in known
+	next   log.Place    // after the last one
+	blocks []log.Place  // the first places of the stored blocks, in order
 }
 
-// add adds the entries of one batch and forgets what no longer counts.
+// listLength is how many entries are forgotten at a time.
+const listLength = 1024
+
+// add adds the entries of one block and forgets what no longer counts.
 func (r *repeats) add(s seen) {
 	if len(s.list) == 0 {
 		return
 	}
+	if r.next == 0 {
+		r.first, r.oldest = s.first, s.first
+	}
+	r.blocks = append(r.blocks[r.expired(s.first+log.Place(len(s.list))-1):], s.first)
 	for i, one := range s.list {
-		if one.seed != (log.Seed{}) {
-			r.known[one.seed] = seenEntry{place: s.first + log.Place(i), end: one.end}
+		place := s.first + log.Place(i)
+		if n := len(r.lists); n == 0 || len(r.lists[n-1]) == listLength {
+			r.lists = append(r.lists, make([]seenSeed, 0, min(listLength, max(len(s.list)-i, 16))))
+		}
+		last := &r.lists[len(r.lists)-1]
+		*last = append(*last, one)
+		if r.next = place + 1; one.seed != (log.Seed{}) {
+			r.known[one.seed] = place
 		}
 	}
-	s.known = nil
-	last := s.first + log.Place(len(s.list)) - 1
-	n := r.expired(last)
-	for _, b := range r.blocks[:n] {
-		for i, old := range b.list {
-			// The seed may have been used again since.
-			if r.known[old.seed].place == b.first+log.Place(i) {
-				delete(r.known, old.seed)
-			}
+	r.forget()
+}
+
+// forget removes what is too old to be recognised.
+func (r *repeats) forget() {
+	for ; r.oldest+RepeatWindow < r.next; r.oldest++ {
+		seed := r.at(r.oldest).seed
+		if r.known[seed] == r.oldest { // it may have been used again since
+			delete(r.known, seed)
 		}
 	}
-	clear(r.blocks[:n])
-	r.blocks = append(r.blocks[n:], s)
+	for r.first+listLength <= r.oldest {
+		r.lists[0] = nil
+		r.lists, r.first = r.lists[1:], r.first+listLength
+	}
+}
+
+func (r *repeats) at(place log.Place) *seenSeed {
+	i := place - r.first
+	return &r.lists[i/listLength][i%listLength]
 }
 
 // expired is how many blocks have nothing that counts once last is applied.
 func (r *repeats) expired(last log.Place) int {
-	for i, b := range r.blocks {
-		if b.first+log.Place(len(b.list))-1+RepeatWindow > last {
-			return i
+	n := 0
+	for n < len(r.blocks) {
+		end := r.next
+		if n+1 < len(r.blocks) {
+			end = r.blocks[n+1]
 		}
+		if end-1+RepeatWindow > last {
+			break
+		}
+		n++
 	}
-	return len(r.blocks)
+	return n
+}
+
+// find returns an entry that has been applied.
+func (r *repeats) find(seed log.Seed) (seenEntry, bool) {
+	place, ok := r.known[seed]
+	if !ok {
+		return seenEntry{}, false
+	}
+	return seenEntry{place: place, end: r.at(place).end}, true
 }
 
 // repeated returns the answer to an entry that must not be executed, nil for one
@@ -144,7 +183,7 @@ func (a *applier) repeated(e *log.Entry) (*log.Result, error) {
 	}
 	known, ok := a.seen.known[e.Seed]
 	if !ok {
-		known, ok = a.r.repeats.known[e.Seed]
+		known, ok = a.r.repeats.find(e.Seed)
 	}
 	if !ok || known.place+RepeatWindow <= place {
 		return nil, nil
@@ -174,8 +213,8 @@ func (a *applier) writeSeen() error {
 		return err
 	}
 	old := a.r.repeats
-	for _, b := range old.blocks[:old.expired(a.state.place)] {
-		a.buf = keys.AppendApplied(a.buf[:0], b.first)
+	for _, first := range old.blocks[:old.expired(a.state.place)] {
+		a.buf = keys.AppendApplied(a.buf[:0], first)
 		if err := a.batch.Delete(a.buf, nil); err != nil {
 			return err
 		}
@@ -185,7 +224,7 @@ func (a *applier) writeSeen() error {
 
 // readRepeats reads what is remembered; last is the place of the last entry.
 func readRepeats(s *store, last log.Place) (*repeats, error) {
-	r := &repeats{known: map[log.Seed]seenEntry{}}
+	r := &repeats{known: map[log.Seed]log.Place{}}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: keys.SpaceStart(keys.Applied), UpperBound: keys.SpaceStart(keys.Applied + 1)})
 	if err != nil {
 		return nil, err
@@ -202,15 +241,15 @@ func readRepeats(s *store, last log.Place) (*repeats, error) {
 			n := copy(one.seed[:], v)
 			one.end = entryEnd(binary.LittleEndian.Uint64(v[n:]))
 			v = v[seenBytes:]
-			if one.seed != (log.Seed{}) {
-				r.known[one.seed] = seenEntry{place: b.first + log.Place(len(b.list)), end: one.end}
-			}
 			b.list = append(b.list, one)
+		}
+		if err == nil && r.next > 0 && b.first != r.next {
+			err = fmt.Errorf("%w: entries applied from %d follow those before %d", errCorrupt, b.first, r.next)
 		}
 		if err != nil {
 			return nil, errors.Join(err, it.Close())
 		}
-		r.blocks = append(r.blocks, b)
+		r.add(b)
 	}
 	return r, errors.Join(it.Error(), it.Close())
 }

@@ -34,6 +34,7 @@ type space struct {
 
 	looking sync.Mutex
 	full    atomic.Pointer[error] // why appends are refused
+	free    atomic.Uint64         // bytes, when it was looked at last
 	next    atomic.Uint64         // how much may be written in all before the next look
 }
 
@@ -55,6 +56,9 @@ func (h *Host) DiskFull() error {
 	}
 	return nil
 }
+
+// DiskFree returns how many bytes were free when that was looked at last.
+func (h *Host) DiskFree() uint64 { return h.space.free.Load() }
 
 // watchDisk looks at the space that is left and, where others can take over,
 // whether the disk works at all.
@@ -119,6 +123,7 @@ func (h *Host) look() error {
 	if err != nil {
 		return fmt.Errorf("space of %s: %w", h.cfg.Dir, err)
 	}
+	h.space.free.Store(space.Free)
 	h.space.next.Store(h.fs.written.Load() + space.Reserve()/lookAgainShare)
 	was := h.space.full.Load() != nil
 	is := space.Full(was)

@@ -270,7 +270,7 @@ func TestRemovedReplicaReturnsUnderAnotherNumber(t *testing.T) {
 // TestJoinBeforeBeingAdded opens a replica that nobody knows of yet, and starts it
 // again while it learns.
 func TestJoinBeforeBeingAdded(t *testing.T) {
-	p := newPeers(t, 2, HostConfig{SnapshotEntries: 20, Cluster: string(newNodeID())})
+	p := newPeers(t, 2, HostConfig{SnapshotEntries: 20, Cluster: NewUUID()})
 	first := p.open(0, ShardOptions{})
 	for range 50 {
 		p.write(0, "x")
@@ -302,12 +302,12 @@ func TestJoinBeforeBeingAdded(t *testing.T) {
 // TestClustersDoNotMix gives a node the address of a node of another cluster that
 // has a replica of the same number.
 func TestClustersDoNotMix(t *testing.T) {
-	cluster := string(newNodeID())
-	ours, theirs := newPeers(t, 1, HostConfig{Cluster: cluster}), newPeers(t, 1, HostConfig{Cluster: string(newNodeID())})
+	cluster := NewUUID()
+	ours, theirs := newPeers(t, 1, HostConfig{Cluster: cluster}), newPeers(t, 1, HostConfig{Cluster: NewUUID()})
 	theirs.open(0, ShardOptions{Replica: 2, Join: true})
 	first := ours.open(0, ShardOptions{})
 	require.NoError(t, first.Ready(ours.ctx()))
-	absent := newNodeID()
+	absent := log.NodeID(NewUUID())
 	ours.nodes[0].host.SetAddress(absent, theirs.nodes[0].host.RaftAddr())
 	require.NoError(t, first.AddLearner(ours.ctx(), 2, absent))
 	ours.write(0, "x")
@@ -317,7 +317,7 @@ func TestClustersDoNotMix(t *testing.T) {
 	require.Zero(t, theirs.nodes[0].state.count())
 
 	require.NoError(t, ours.nodes[0].host.Close())
-	_, err := OpenHost(HostConfig{Dir: ours.nodes[0].dir, RaftAddr: "127.0.0.1:0", Cluster: string(newNodeID())})
+	_, err := OpenHost(HostConfig{Dir: ours.nodes[0].dir, RaftAddr: "127.0.0.1:0", Cluster: NewUUID()})
 	require.ErrorContains(t, err, "belongs to cluster")
 	require.Equal(t, cluster, openHost(t, HostConfig{Dir: ours.nodes[0].dir}).Identity().Cluster)
 }
@@ -351,7 +351,7 @@ func TestLeadershipMoves(t *testing.T) {
 
 // TestAddressBook resolves members to addresses as they are now.
 func TestAddressBook(t *testing.T) {
-	a, b := newNodeID(), newNodeID()
+	a, b := log.NodeID(NewUUID()), log.NodeID(NewUUID())
 	book := newAddressBook(slog.New(slog.DiscardHandler), map[string]string{"far:1": "near:1"})
 	_, err := book.Create("", 4, nil)
 	require.NoError(t, err)

@@ -88,7 +88,7 @@ func createIdentity(path, host, cluster string) (*Identity, error) {
 	if entries, err := os.ReadDir(filepath.Join(filepath.Dir(path), raftDir)); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%s is missing, yet there is a Raft log beside it", path)
 	}
-	id := &Identity{Format: FormatVersion, NodeID: newNodeID(), Cluster: cluster, Hostname: host}
+	id := &Identity{Format: FormatVersion, NodeID: log.NodeID(NewUUID()), Cluster: cluster, Hostname: host}
 	return id, WriteJSON(path, id)
 }
 
@@ -102,13 +102,22 @@ func (id *Identity) deployment() uint64 {
 	return max(binary.BigEndian.Uint64(sum[:]), 2) // one is the default's
 }
 
-// newNodeID draws a random UUID, version 4.
-func newNodeID() log.NodeID {
+// IsNew reports whether no node has ever run in a data directory.
+func IsNew(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, identityFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return false, err
+}
+
+// NewUUID draws a random UUID, version 4: a name for a node or a cluster.
+func NewUUID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
-	return log.NodeID(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // uuidForm is the one form of a UUID that is used as a name.

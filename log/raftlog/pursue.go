@@ -20,7 +20,7 @@ import (
 const (
 	retryPauseFirst   = time.Millisecond
 	retryPauseLongest = 50 * time.Millisecond
-	retryFor          = 5 * time.Second
+	retryFor          = 10 * time.Second
 )
 
 // patienceFirst is for how long a request that was accepted may go without an

@@ -380,7 +380,7 @@ func TestHaltSurvivesPeriodicSync(t *testing.T) {
 // TestNoQuorum asks a group whose other members never came.
 func TestNoQuorum(t *testing.T) {
 	h := openHost(t, HostConfig{Dir: t.TempDir()})
-	members := map[log.ReplicaID]log.NodeID{1: h.Identity().NodeID, 2: newNodeID(), 3: newNodeID()}
+	members := map[log.ReplicaID]log.NodeID{1: h.Identity().NodeID, 2: log.NodeID(NewUUID()), 3: log.NodeID(NewUUID())}
 	s, err := h.OpenShard(testLog, &toy{}, ShardOptions{Members: members})
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -429,7 +429,7 @@ func TestEngineAnswers(t *testing.T) {
 	h := openHost(t, HostConfig{Dir: t.TempDir()})
 	s := openShard(t, h, &toy{})
 	require.True(t, s.answers(s.watchPatience))
-	members := map[log.ReplicaID]log.NodeID{1: h.Identity().NodeID, 2: newNodeID(), 3: newNodeID()}
+	members := map[log.ReplicaID]log.NodeID{1: h.Identity().NodeID, 2: log.NodeID(NewUUID()), 3: log.NodeID(NewUUID())}
 	lonely, err := h.OpenShard(3, &toy{}, ShardOptions{Members: members})
 	require.NoError(t, err)
 	require.True(t, lonely.answers(lonely.watchPatience))

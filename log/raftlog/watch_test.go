@@ -36,7 +36,7 @@ func TestWatchChild(t *testing.T) {
 	h := openHost(t, HostConfig{Dir: t.TempDir()})
 	members := map[log.ReplicaID]log.NodeID{1: h.Identity().NodeID}
 	if mode != "alone" {
-		members[2], members[3] = newNodeID(), newNodeID()
+		members[2], members[3] = log.NodeID(NewUUID()), log.NodeID(NewUUID())
 	}
 	s, err := h.OpenShard(testLog, &toy{}, ShardOptions{Members: members})
 	require.NoError(t, err)

@@ -101,7 +101,7 @@ func TestSimulation(t *testing.T) {
 	}
 	require.Positive(t, total.witness, "the model replayed nothing")
 	require.Positive(t, total.crashes)
-	for what, n := range map[string]int{"conflicts": total.conflicts, "read-modify-writes": total.modified, "sequences": total.tickets, "definitions": total.definitions, "errors behind savepoints": total.savedErrors, "repetitions": total.repeated} {
+	for what, n := range map[string]int{"conflicts": total.conflicts, "read-modify-writes": total.modified, "sequences": total.tickets, "definitions": total.definitions, "errors behind savepoints": total.savedErrors, "repetitions": total.repeated, "old snapshots": total.lookedBack} {
 		require.Positive(t, n, "%s in transactions", what)
 	}
 }
@@ -209,6 +209,7 @@ func (w *world) event(clients []client, unique *int) error {
 	if err := c.next(); err != nil {
 		return err
 	}
+	w.remember()
 	if w.failure == nil && !c.inBlock() && w.rnd.IntN(50) == 0 {
 		c.conn().session.Close()
 		clients[i] = nil

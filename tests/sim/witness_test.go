@@ -69,7 +69,11 @@ func (t *witness) begin() error {
 		return fmt.Errorf("%s: %w", sql, a.err)
 	}
 	t.in, t.readOnly, t.newest = true, strings.HasSuffix(sql, "READ ONLY"), strings.HasSuffix(sql, "READ COMMITTED")
-	if !t.readOnly && !t.newest && t.chance(2) {
+	switch {
+	case t.newest:
+	case t.chance(4):
+		return t.lookBack()
+	case !t.readOnly && t.chance(2):
 		return t.takeKey()
 	}
 	return nil

@@ -47,6 +47,7 @@ type world struct {
 	answers   map[log.Index][]byte      // likewise
 	failure   error                     // the first thing that went wrong on a replica
 
+	past    []past      // states of bank at offsets, the newest last
 	bank    state       // what the modelled tables hold at the end of the log
 	shown   map[int]int // tickets that clients were shown, with what they were for
 	commits int         // transactions and commands committed so far
@@ -63,6 +64,7 @@ type counts struct {
 	// What clients of the model have done in transaction blocks.
 	modified, tickets, definitions, savedErrors int
 	repeated                                    int // under an idempotency key
+	lookedBack                                  int // transactions on a snapshot that was not the newest
 	codes                                       map[string]int
 }
 
@@ -87,6 +89,7 @@ func (c *counts) add(o *counts) {
 	c.definitions += o.definitions
 	c.savedErrors += o.savedErrors
 	c.repeated += o.repeated
+	c.lookedBack += o.lookedBack
 	c.tidied += o.tidied
 	if c.codes == nil {
 		c.codes = map[string]int{}
