@@ -33,7 +33,7 @@ type comparer struct {
 	since time.Time
 	// scanned are the checks whose scan is running or done here.
 	scanned map[log.Index]bool
-	scans    sync.WaitGroup
+	scans   sync.WaitGroup
 }
 
 // compare has replicas compared until ctx ends.
@@ -60,7 +60,11 @@ func (e *Engine) compare(ctx context.Context) {
 // step does what is due.
 func (c *comparer) step(ctx context.Context) error {
 	r := c.e.cfg.Replica
-	for _, b := range r.Ballots() {
+	ballots := r.Ballots()
+	if len(ballots) == 0 {
+		clear(c.scanned)
+	}
+	for _, b := range ballots {
 		switch {
 		case !b.Scan:
 			if err := c.vote(ctx, b); err != nil {
