@@ -31,9 +31,9 @@ type comparer struct {
 	// seen is the newest check that the replica has met, since says from when on.
 	seen  log.Index
 	since time.Time
-	// scanning is the check whose scan is running or done here.
-	scanning log.Index
-	scans    sync.WaitGroup
+	// scanned are the checks whose scan is running or done here.
+	scanned map[log.Index]bool
+	scans   sync.WaitGroup
 }
 
 // compare has replicas compared until ctx ends.
@@ -41,7 +41,7 @@ func (e *Engine) compare(ctx context.Context) {
 	if e.cfg.Voters == nil {
 		return
 	}
-	c := &comparer{e: e, since: time.Now()}
+	c := &comparer{e: e, since: time.Now(), scanned: map[log.Index]bool{}}
 	defer c.scans.Wait()
 	ticker := time.NewTicker(min(compareEvery, e.cfg.CheckEvery))
 	defer ticker.Stop()
@@ -60,14 +60,18 @@ func (e *Engine) compare(ctx context.Context) {
 // step does what is due.
 func (c *comparer) step(ctx context.Context) error {
 	r := c.e.cfg.Replica
-	for _, b := range r.Ballots() {
+	ballots := r.Ballots()
+	if len(ballots) == 0 {
+		clear(c.scanned)
+	}
+	for _, b := range ballots {
 		switch {
 		case !b.Scan:
 			if err := c.vote(ctx, b); err != nil {
 				return err
 			}
-		case b.Check != c.scanning:
-			c.scanning = b.Check
+		case !c.scanned[b.Check]:
+			c.scanned[b.Check] = true
 			c.scans.Go(func() { c.scan(ctx, b) })
 		}
 	}

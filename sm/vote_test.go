@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-db/tidemark/log"
@@ -413,4 +414,39 @@ func TestCheckAt(t *testing.T) {
 	require.NotEqual(t, now.Digest, b.Digest)
 	_, err = second.CheckAt(t.Context(), sm.CheckOptions{Offset: second.Position().End + 1})
 	require.Error(t, err)
+}
+
+// TestUnreadable: a replica that cannot read what it has stored votes for what
+// nobody else votes for.
+func TestUnreadable(t *testing.T) {
+	mem := vfs.NewMem()
+	seen := map[log.Digest]string{}
+	for _, id := range []log.ReplicaID{1, 2} {
+		dir := fmt.Sprint("/data/", id)
+		fault := &faulty{kind: errorfs.OpIsRead, at: 1, after: true, do: failDisk}
+		o := options(errorfs.Wrap(mem, fault), dir)
+		o.Replica = id
+		r, err := sm.Open(o)
+		require.NoError(t, err)
+		must(t, r, "create a", "insert a 1 one 1")
+		apply(t, r, encode(t, &log.Entry{Kind: log.KindCheck, Check: &log.Check{Scan: true, Voters: []log.ReplicaID{1, 2}}}))
+		require.NoError(t, r.Close())
+		r, err = sm.Open(o) // with nothing in its cache
+		require.NoError(t, err)
+		ballots := r.Ballots()
+		require.Len(t, ballots, 1)
+		for _, how := range []string{"unreadable", "sound"} {
+			var v *log.Vote
+			fault.set(how == "unreadable")
+			v, err = r.Vote(t.Context(), ballots[0])
+			fault.set(false)
+			require.NoError(t, err)
+			if how == "unreadable" {
+				require.NotContains(t, seen, v.Digest)
+			}
+			seen[v.Digest] = how
+		}
+		require.NoError(t, r.Close())
+	}
+	require.Len(t, seen, 3, "the two agree about what they can read only")
 }

@@ -39,6 +39,19 @@ func faultDuration(t *testing.T) time.Duration {
 	return d
 }
 
+// someOf returns all of list when TIDEMARK_FAULTS is set, and else so many of them
+// at random.
+func someOf[T any](t *testing.T, n int, list []T) []T {
+	if os.Getenv("TIDEMARK_FAULTS") != "" {
+		return list
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	rnd.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list[:n]
+}
+
 // faultTimes is how often something is repeated that takes about so long each
 // time: by default so many times, and for as long as TIDEMARK_FAULTS says.
 func faultTimes(t *testing.T, least int, each time.Duration) int {

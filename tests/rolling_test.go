@@ -147,6 +147,37 @@ func (r *retrying) connect(ctx context.Context) error {
 	}
 }
 
+// TestMovedNode: a node that comes back with other addresses is found by the
+// others, and counts as before.
+func TestMovedNode(t *testing.T) {
+	c := startNodes(t)
+	run := func(node int, sql string) [][]string {
+		t.Helper()
+		conn, err := cluster.Dial(t.Context(), c.Addrs(node).SQL)
+		require.NoError(t, err)
+		defer conn.Close(context.Background())
+		rows, err := execute(t.Context(), conn, sql)
+		require.NoError(t, err)
+		return rows
+	}
+	run(1, "CREATE TABLE kept (n int)")
+	leader, err := c.Leader(t.Context(), "postgres")
+	require.NoError(t, err)
+	for i, node := range someOf(t, 1, []int{leader, 1 + leader%c.Nodes()}) {
+		require.NoError(t, c.Stop(node))
+		run(1+node%c.Nodes(), "INSERT INTO kept VALUES (1)")
+		require.NoError(t, c.Move(node))
+		require.NoError(t, c.Start(t.Context(), node))
+		require.NoError(t, c.AwaitWhole(t.Context()))
+		other := 1 + node%c.Nodes()
+		require.NoError(t, c.Kill(other))
+		run(node, "INSERT INTO kept VALUES (2)")
+		require.Equal(t, strconv.Itoa(2*i+2), run(node, "SELECT count(*) FROM kept")[0][0])
+		require.NoError(t, c.Start(t.Context(), other))
+		require.NoError(t, c.AwaitWhole(t.Context()))
+	}
+}
+
 // TestWipedNode: a node that has lost its disk becomes a new replica, which
 // counts: with it, the cluster bears the loss of another one.
 func TestWipedNode(t *testing.T) {
@@ -158,7 +189,7 @@ func TestWipedNode(t *testing.T) {
 	require.NoError(t, conn.Close(t.Context()))
 	leader, err := c.Leader(t.Context(), "postgres")
 	require.NoError(t, err)
-	for i, node := range []int{1 + leader%c.Nodes(), leader} {
+	for i, node := range someOf(t, 1, []int{1 + leader%c.Nodes(), leader}) {
 		require.NoError(t, c.Kill(node))
 		require.NoError(t, c.Wipe(node))
 		require.NoError(t, c.Start(t.Context(), node))

@@ -18,7 +18,7 @@ import (
 // How long things may take, on a machine that is much slower than usual.
 const (
 	// startPatience is for a node to answer, with its log replayed.
-	startPatience = 60 * time.Second
+	startPatience = 120 * time.Second
 	// stopPatience is for a node to stop when it is asked to.
 	stopPatience = 60 * time.Second
 	askTimeout   = 5 * time.Second
