@@ -16,7 +16,7 @@ import (
 // that is enough for any.
 const (
 	reserveShare = 8       // one part in so many
-	reserveMax   = 2 << 30 // bytes
+	reserveMax   = 1 << 30 // bytes
 )
 
 // Once refused, writes are accepted again when the reserve and this share of it on

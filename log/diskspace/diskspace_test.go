@@ -20,7 +20,7 @@ func TestSpace(t *testing.T) {
 	require.False(t, small.Full(true))
 	large := Space{Free: 3 << 30, Total: 1 << 42}
 	require.False(t, large.Full(true))
-	require.Contains(t, large.String(), "3072 MB of 4194304 MB are free, 2048 MB are kept back")
+	require.Contains(t, large.String(), "3072 MB of 4194304 MB are free, 1024 MB are kept back")
 
 	here, err := Of(t.TempDir())
 	require.NoError(t, err)
