@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/tidemark-db/tidemark/log/diskspace"
 	"github.com/tidemark-db/tidemark/sm/keys"
 )
 
@@ -14,7 +15,7 @@ import (
 func StoreOptions(o Options) *pebble.Options {
 	o.MemTableBytes = DefaultMemTableBytes
 	o.Logger = slog.New(slog.DiscardHandler)
-	return pebbleOptions(&o, o.FS, nil)
+	return pebbleOptions(&o, &spaceFS{FS: o.FS, space: &diskspace.Writer{}}, nil)
 }
 
 // Garbage lists the keys that belong to loads which are not committed.

@@ -23,7 +23,7 @@ import (
 // Replica is the state machine of one log on one node.
 type Replica struct {
 	opt       Options
-	fs        vfs.FS
+	fs        *spaceFS
 	space     diskspace.Writer
 	log       *slog.Logger
 	executor  Executor
@@ -85,12 +85,12 @@ func Open(o Options) (*Replica, error) {
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = DefaultMemTableBytes
 	}
-	r := &Replica{opt: o, fs: o.FS, log: o.Logger, executor: o.Executor, evaluator: o.IndexEvaluator}
-	if r.fs == nil {
-		r.fs = vfs.Default
+	if o.FS == nil {
+		o.FS = vfs.Default
 	}
+	r := &Replica{opt: o, log: o.Logger, executor: o.Executor, evaluator: o.IndexEvaluator}
 	r.space.OnWait = func() { r.log.Error("the disk is full: a write of the tables waits for space", "directory", o.Dir) }
-	r.fs = &spaceFS{FS: r.fs, space: &r.space}
+	r.fs = &spaceFS{FS: o.FS, space: &r.space}
 	if r.cache = o.Cache; r.cache == nil {
 		r.cache = pebble.NewCache(DefaultCacheBytes)
 	} else {
@@ -393,22 +393,4 @@ func readSums(s *store) (map[catalog.StorageID]storageSum, error) {
 		sums[k.Storage] = sum
 	}
 	return sums, errors.Join(it.Error(), it.Close())
-}
-
-// pebbleLogger hands Pebble's messages on. Pebble calls Fatalf where it cannot
-// go on, and expects not to return.
-type pebbleLogger struct{ log *slog.Logger }
-
-func (l pebbleLogger) Infof(format string, args ...any) {
-	l.log.Debug("pebble: " + fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Fatalf(format string, args ...any) {
-	msg := "pebble: " + fmt.Sprintf(format, args...)
-	l.log.Error(msg)
-	panic(msg)
 }

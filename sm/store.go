@@ -10,7 +10,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/sstable/colblk"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemark-db/tidemark/sm/keys"
 )
@@ -40,7 +39,7 @@ const prefixBundle = 16
 var keySchema = colblk.DefaultKeySchema(keys.Comparer, prefixBundle)
 
 // pebbleOptions returns the options of every store of a replica.
-func pebbleOptions(o *Options, fs vfs.FS, cache *pebble.Cache) *pebble.Options {
+func pebbleOptions(o *Options, fs *spaceFS, cache *pebble.Cache) *pebble.Options {
 	po := &pebble.Options{
 		FS:                          fs,
 		Cache:                       cache,
@@ -53,7 +52,7 @@ func pebbleOptions(o *Options, fs vfs.FS, cache *pebble.Cache) *pebble.Options {
 		MemTableSize:                uint64(o.MemTableBytes),
 		MemTableStopWritesThreshold: memTablesMax,
 		MaxOpenFiles:                maxOpenFiles,
-		Logger:                      pebbleLogger{o.Logger},
+		Logger:                      pebbleLogger{log: o.Logger, space: fs.space},
 	}
 	po.TargetFileSizes[0] = l0FileBytes
 	for i := range po.Levels {
@@ -74,7 +73,7 @@ func spaceSpan(start []byte) (pebble.SpanPolicy, []byte, error) {
 	return pebble.SpanPolicy{}, keys.SpaceStart(keys.Space(start[0]) + 1), nil
 }
 
-func openStore(o *Options, fs vfs.FS, cache *pebble.Cache, dir string) (*store, error) {
+func openStore(o *Options, fs *spaceFS, cache *pebble.Cache, dir string) (*store, error) {
 	db, err := pebble.Open(dir, pebbleOptions(o, fs, cache))
 	if err != nil {
 		return nil, fmt.Errorf("sm: open store %s: %w", dir, err)
