@@ -119,7 +119,7 @@ func (n *Node) checkHere(ctx context.Context, id log.ID, offset log.Offset) chec
 
 // check asks the node at an address. It takes as long as it takes.
 func (p *peers) check(ctx context.Context, addr string, id log.ID, offset log.Offset) (checkResult, error) {
-	q := url.Values{"log": {logID(id)}, "offset": {strconv.FormatUint(uint64(offset), 10)}}
+	q := url.Values{"log": {strconv.FormatUint(uint64(id), 10)}, "offset": {strconv.FormatUint(uint64(offset), 10)}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+checkPath+"?"+q.Encode(), nil)
 	if err != nil {
 		return checkResult{}, err

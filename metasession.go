@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
@@ -147,7 +146,3 @@ func (m *metaSession) CopyData([]byte) error { return errNoCopy }
 func (m *metaSession) CopyDone() error { return errNoCopy }
 
 var errNoCopy = errors.New("the node does not copy")
-
-// logID and replicaID print numbers for statements.
-func logID(id log.ID) string            { return strconv.FormatUint(uint64(id), 10) }
-func replicaID(id log.ReplicaID) string { return strconv.FormatUint(uint64(id), 10) }
