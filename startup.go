@@ -68,9 +68,7 @@ func (n *Node) settle(ctx context.Context) error {
 	if err := n.meta.refresh(ctx); err != nil && !first {
 		n.cfg.Logger.Debug("the meta database cannot be read yet", "error", err)
 	}
-	if n.meta.state.Load().cluster != "" {
-		n.reconcile(ctx)
-	}
+	n.reopen(ctx)
 	if err := n.awaitReady(ctx, n.meta.db, first); err != nil {
 		return err
 	}
