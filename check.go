@@ -32,7 +32,10 @@ type checkResult struct {
 // CheckDatabase implements query.Cluster. All replicas look at what they store as
 // of the same offset, at the same time, and must find the same.
 func (n *Node) CheckDatabase(ctx context.Context, database string) ([]query.CheckReport, error) {
-	row, ok := n.named(ctx, database)
+	row, ok, err := n.named(ctx, database)
+	if err != nil {
+		return nil, sqlstate.New(sqlstate.CannotConnectNow, "database \"%s\" cannot be looked up: %v", database, err)
+	}
 	if !ok {
 		return nil, sqlstate.New(sqlstate.InvalidCatalogName, "database \"%s\" does not exist", database)
 	}

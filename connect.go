@@ -29,7 +29,11 @@ func (n *Node) connectable(ctx context.Context, name string) (*database, error) 
 		err.Severity = "FATAL"
 		return err
 	}
-	row, ok := n.named(ctx, name)
+	row, ok, err := n.named(ctx, name)
+	if err != nil {
+		n.cfg.Logger.Debug("the meta database cannot be asked for a name", "database", name, "error", err)
+		return nil, fatal(sqlstate.CannotConnectNow, "database \"%s\" is not known to this node, which cannot ask the others now", name)
+	}
 	if !ok {
 		return nil, fatal(sqlstate.InvalidCatalogName, "database \"%s\" does not exist", name)
 	}
@@ -44,22 +48,22 @@ func (n *Node) connectable(ctx context.Context, name string) (*database, error) 
 }
 
 // named finds a database by its name. One that is not known here may have been
-// created elsewhere a moment ago.
-func (n *Node) named(ctx context.Context, name string) (databaseRow, bool) {
+// created elsewhere a moment ago. The error says that this could not be found out.
+func (n *Node) named(ctx context.Context, name string) (databaseRow, bool, error) {
 	state := n.meta.state.Load()
 	id, ok := state.names[name]
 	if !ok {
 		ctx, cancel := context.WithTimeout(ctx, namePatience)
 		defer cancel()
-		if n.meta.confirm(ctx) != nil {
-			return databaseRow{}, false
+		if err := n.meta.confirm(ctx); err != nil {
+			return databaseRow{}, false, err
 		}
 		state = n.meta.state.Load()
 		if id, ok = state.names[name]; !ok {
-			return databaseRow{}, false
+			return databaseRow{}, false, nil
 		}
 	}
-	return state.databases[id], true
+	return state.databases[id], true, nil
 }
 
 // namePatience bounds how long a client with an unknown database's name waits.
@@ -68,8 +72,8 @@ const namePatience = 2 * time.Second
 // route names the node that serves a database which this one does not: the one
 // that leads it, if that is known.
 func (n *Node) route(name string) (addr string, ok bool) {
-	row, ok := n.named(n.life, name)
-	if db := n.databases.get(row.Log); !ok || db != nil && db.replica.Fenced() == nil {
+	row, ok, err := n.named(n.life, name)
+	if db := n.databases.get(row.Log); err != nil || !ok || db != nil && db.replica.Fenced() == nil {
 		return "", false
 	}
 	for id, s := range n.board.live() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -40,8 +41,7 @@ func (n *Node) join(ctx context.Context, addr string, j query.JoinNode) (*admiss
 		if err == nil {
 			return a, nil
 		}
-		var refused *pgconn.PgError
-		if errors.As(err, &refused) && !mayPass(refused.Code) {
+		if refusal(err) {
 			return nil, fmt.Errorf("join %s: %w", addr, err)
 		}
 		if text := err.Error(); text != said {
@@ -55,11 +55,15 @@ func (n *Node) join(ctx context.Context, addr string, j query.JoinNode) (*admiss
 	}
 }
 
-// mayPass says whether a refusal is due to circumstances that change: a shutdown,
-// a conflict, a leader that is missing.
-func mayPass(code string) bool {
-	class := code[:2]
-	return class == "57" || class == "40" || class == "08" || class == "53"
+// refusal says whether an error is a refusal, and not due to circumstances that
+// change: a shutdown, a conflict, a leader that is missing.
+func refusal(err error) bool {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || len(refused.Code) < 2 {
+		return false
+	}
+	class := refused.Code[:2]
+	return class != "57" && class != "40" && class != "08" && class != "53"
 }
 
 func (n *Node) askToJoin(ctx context.Context, addr string, j query.JoinNode) (*admission, error) {
@@ -69,11 +73,14 @@ func (n *Node) askToJoin(ctx context.Context, addr string, j query.JoinNode) (*a
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := pgconn.ParseConfig(fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable", host, port, metaUser, firstDatabase))
+	to := url.URL{Scheme: "postgres", User: url.User(metaUser), Host: net.JoinHostPort(host, port), Path: firstDatabase, RawQuery: "sslmode=disable"}
+	cfg, err := pgconn.ParseConfig(to.String())
 	if err != nil {
 		return nil, err
 	}
 	cfg.DialFunc = n.cfg.dial
+	// That it answers must not depend on a majority, which this node may be part of.
+	cfg.RuntimeParams["tidemark.read_consistency"] = "local"
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -96,10 +103,15 @@ func (n *Node) askToJoin(ctx context.Context, addr string, j query.JoinNode) (*a
 
 // JoinNode implements query.Cluster. A node that has the addresses of another one
 // takes its place: that one's disk was wiped, or the machine was replaced. A node
-// that has no name yet is only told which cluster this is.
+// that does not name itself is only told which cluster this is.
 func (n *Node) JoinNode(ctx context.Context, j query.JoinNode) ([]byte, error) {
-	if j == (query.JoinNode{Version: j.Version}) {
-		return json.Marshal(&admission{Cluster: n.cluster()})
+	if j.Cluster != "" && j.Cluster != n.cluster() {
+		return nil, sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "the node belongs to another cluster").
+			WithDetail("Its cluster is %s, this one is %s.", j.Cluster, n.cluster()).
+			WithHint("To use the machine here, start it with an empty data directory.")
+	}
+	if j == (query.JoinNode{Cluster: j.Cluster, Version: j.Version}) {
+		return json.Marshal(&admission{Cluster: n.cluster(), Peers: append(n.peers.all(), n.peer())})
 	}
 	if j.Node == "" || j.SQLAddr == "" || j.RaftAddr == "" || j.HTTPAddr == "" {
 		return nil, sqlstate.New(sqlstate.InvalidParameterValue, "a node is described by its id and its addresses")
@@ -108,6 +120,9 @@ func (n *Node) JoinNode(ctx context.Context, j query.JoinNode) ([]byte, error) {
 	err := transact(ctx, n.meta.db, func(m *metaSession) error {
 		state, err := readMeta(ctx, m)
 		if err != nil {
+			return err
+		}
+		if err := n.mayTake(state, j); err != nil {
 			return err
 		}
 		a.Replica, err = admitNode(ctx, m, state, j)
@@ -120,6 +135,23 @@ func (n *Node) JoinNode(ctx context.Context, j query.JoinNode) ([]byte, error) {
 	n.peers.learn(peer{Node: j.Node, Incarnation: 1, addresses: addresses{SQL: j.SQLAddr, Raft: j.RaftAddr, HTTP: j.HTTPAddr}})
 	n.meta.poke()
 	return json.Marshal(&a)
+}
+
+// mayTake refuses a node at the Raft address of one that was heard a moment ago:
+// that one is not lost, or has gone to another address and said so.
+func (n *Node) mayTake(state *metaState, j query.JoinNode) error {
+	live := n.board.live()
+	for _, id := range state.nodeIDs() {
+		row := state.nodes[id]
+		if id == j.Node || row.State == query.NodeRemoved || row.Addrs.Raft != j.RaftAddr {
+			continue
+		}
+		if _, ok := live[id]; ok || id == n.self() {
+			return sqlstate.New(sqlstate.CannotConnectNow, "node %s, which is alive, has the Raft address %s", id, j.RaftAddr).
+				WithHint("Another node can take its place once it is gone, or use the address once it has announced another one.")
+		}
+	}
+	return nil
 }
 
 // admitNode writes the rows of a node that joins and returns the number of its

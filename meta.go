@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -216,6 +217,8 @@ func nodeValues(n nodeRow) string {
 type meta struct {
 	db    *database // set before anything runs
 	state atomic.Pointer[metaState]
+	// reading lets one at a time read, so that the state never goes back.
+	reading sync.Mutex
 	// changed has room for one: it wakes whoever acts on the state.
 	changed chan struct{}
 }
@@ -231,6 +234,8 @@ func newMeta() *meta {
 
 // refresh reads the state that this node has.
 func (m *meta) refresh(ctx context.Context) error {
+	m.reading.Lock()
+	defer m.reading.Unlock()
 	s, err := openMetaSession(ctx, m.db, false)
 	if err != nil {
 		return err
@@ -244,7 +249,6 @@ func (m *meta) refresh(ctx context.Context) error {
 		return err
 	}
 	m.state.Store(state)
-	m.poke()
 	return nil
 }
 
@@ -270,6 +274,7 @@ func (m *meta) follow(ctx context.Context) {
 		end := m.db.replica.Position().End
 		err := m.refresh(ctx)
 		if err == nil {
+			m.poke()
 			err = m.db.replica.Wait(ctx, end+1)
 		}
 		if err != nil && ctx.Err() == nil {

@@ -112,7 +112,10 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.host, err = raftlog.OpenHost(raftlog.HostConfig{Dir: n.cfg.Dir, Cluster: cluster, RaftAddr: n.cfg.RaftAddr, Via: n.cfg.Via, Logger: n.cfg.Logger})
+	n.host, err = raftlog.OpenHost(raftlog.HostConfig{
+		Dir: n.cfg.Dir, Cluster: cluster, Joins: n.cfg.Join != "",
+		RaftAddr: n.cfg.RaftAddr, Via: n.cfg.Via, Logger: n.cfg.Logger,
+	})
 	if err != nil {
 		return err
 	}

@@ -78,11 +78,9 @@ func (p *peers) learn(other peer) bool {
 	news := !ok || other.Incarnation > old.Incarnation
 	if news {
 		p.known[other.Node] = other
+		p.node.host.SetAddress(other.Node, other.Raft) // in the order of the news
 	}
 	p.mu.Unlock()
-	if news {
-		p.node.host.SetAddress(other.Node, other.Raft)
-	}
 	return news
 }
 
@@ -192,7 +190,7 @@ func (p *peers) ask(ctx context.Context, addr string) error {
 
 // take takes in another node's status.
 func (p *peers) take(s *nodeStatus) {
-	if s.Node == p.node.self() || s.Cluster != p.node.cluster() {
+	if s.Node == "" || s.Node == p.node.self() || s.Cluster != p.node.cluster() || p.node.isRemoved(s.Node) {
 		return
 	}
 	p.learn(s.peer)

@@ -21,6 +21,9 @@ func (n *Node) chooseCluster(ctx context.Context) (string, error) {
 	if n.cfg.Join == "" {
 		return raftlog.NewUUID(), nil
 	}
+	if n.cfg.Join == n.SQLAddr() {
+		return "", fmt.Errorf("a node cannot join itself at %s; the first node of a cluster begins it without --join", n.cfg.Join)
+	}
 	a, err := n.join(ctx, n.cfg.Join, query.JoinNode{Version: Version})
 	if err != nil {
 		return "", err
@@ -34,18 +37,17 @@ func (n *Node) metaReplica(ctx context.Context) (localReplica, error) {
 	r, ok := n.local.replica(metaLog)
 	switch {
 	case ok:
-		return r, nil
+		return r, n.lookAround(ctx)
+	case n.cfg.Join == "" && n.host.Identity().Joins:
+		return r, fmt.Errorf("the node of data directory %s has not joined its cluster yet: start it with --join once more", n.cfg.Dir)
 	case n.cfg.Join == "":
 		r = localReplica{Log: metaLog, Replica: 1, Members: map[log.ReplicaID]log.NodeID{1: n.self()}}
 		return r, n.local.put(r)
 	}
 	self := n.addresses()
-	a, err := n.join(ctx, n.cfg.Join, query.JoinNode{Node: n.self(), SQLAddr: self.SQL, RaftAddr: self.Raft, HTTPAddr: self.HTTP, Version: Version})
+	a, err := n.join(ctx, n.cfg.Join, query.JoinNode{Cluster: n.cluster(), Node: n.self(), SQLAddr: self.SQL, RaftAddr: self.Raft, HTTPAddr: self.HTTP, Version: Version})
 	if err != nil {
 		return r, err
-	}
-	if a.Cluster != n.cluster() {
-		return r, fmt.Errorf("%s belongs to another cluster than the data directory %s", n.cfg.Join, n.cfg.Dir)
 	}
 	r = localReplica{Log: metaLog, Replica: a.Replica, Join: true}
 	err = n.local.change(func(c *localContents) {
@@ -58,6 +60,52 @@ func (n *Node) metaReplica(ctx context.Context) (localReplica, error) {
 	return r, err
 }
 
+// lookAround asks the node that is to be joined which nodes there are, although
+// this one belongs to the cluster already: the addresses of all of them may have
+// changed. Nobody needs to answer, so it does not wait for long; but a member of
+// another cluster is not the one that was meant.
+func (n *Node) lookAround(ctx context.Context) error {
+	if n.cfg.Join == "" || n.cfg.Join == n.SQLAddr() {
+		return nil
+	}
+	attempt, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	err := n.ask(attempt, n.cfg.Join)
+	if refusal(err) {
+		return fmt.Errorf("join %s: %w", n.cfg.Join, err)
+	}
+	if err == nil {
+		return nil
+	}
+	n.working.Go(func() {
+		for n.life.Err() == nil {
+			pause(n.life, joinPause)
+			if err = n.ask(n.life, n.cfg.Join); err == nil || refusal(err) {
+				break
+			}
+		}
+		if n.life.Err() == nil && err != nil {
+			n.cfg.Logger.Error("the node to join knows this one differently", "at", n.cfg.Join, "error", err)
+		}
+	})
+	return nil
+}
+
+// lookPatience is how long a node that starts waits for that answer.
+const lookPatience = time.Second
+
+// ask learns from another node of the cluster which others there are.
+func (n *Node) ask(ctx context.Context, addr string) error {
+	a, err := n.askToJoin(ctx, addr, query.JoinNode{Cluster: n.cluster(), Version: Version})
+	if err != nil {
+		return err
+	}
+	for _, other := range a.Peers {
+		n.peers.learn(other)
+	}
+	return nil
+}
+
 // settle brings the node to where it can serve: the logs are replayed, a new
 // cluster has its first database, and what keeps the node in order runs.
 func (n *Node) settle(ctx context.Context) error {
@@ -68,9 +116,7 @@ func (n *Node) settle(ctx context.Context) error {
 	if err := n.meta.refresh(ctx); err != nil && !first {
 		n.cfg.Logger.Debug("the meta database cannot be read yet", "error", err)
 	}
-	if n.meta.state.Load().cluster != "" {
-		n.reconcile(ctx)
-	}
+	n.reopen(ctx)
 	if err := n.awaitReady(ctx, n.meta.db, first); err != nil {
 		return err
 	}

@@ -57,6 +57,8 @@ type CreateDatabase struct {
 // JoinNode is what a node says of itself when it asks to be taken in; its JSON is
 // the argument of tidemark.join_node().
 type JoinNode struct {
+	// Cluster is the one that the node belongs to; empty: it has none yet.
+	Cluster  string     `json:"cluster,omitempty"`
 	Node     log.NodeID `json:"node"`
 	SQLAddr  string     `json:"sql"`
 	RaftAddr string     `json:"raft"`

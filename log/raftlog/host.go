@@ -40,6 +40,10 @@ type HostConfig struct {
 	// to for ever. Empty means whatever the directory says.
 	Cluster string
 
+	// Joins says that this cluster is there already. It counts for a new directory
+	// only, which remembers it.
+	Joins bool
+
 	// RaftAddr is the address to listen on for other nodes, host:port. Port 0
 	// picks a free one.
 	RaftAddr string
@@ -115,7 +119,7 @@ func (h *Host) start() (err error) {
 	if err != nil {
 		return fmt.Errorf("raft address: %w", err)
 	}
-	if h.identity, err = loadIdentity(h.cfg.Dir, h.cfg.Cluster); err != nil {
+	if h.identity, err = loadIdentity(h.cfg.Dir, h.cfg.Cluster, h.cfg.Joins); err != nil {
 		return err
 	}
 	h.listen = listen

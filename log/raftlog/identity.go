@@ -39,13 +39,17 @@ type Identity struct {
 	// address may have belonged to another one before. Empty is a cluster too.
 	Cluster string `json:"cluster,omitempty"`
 
+	// Joins says that the cluster was there before the node: such a node may not
+	// begin it.
+	Joins bool `json:"joins,omitempty"`
+
 	// Hostname is the host that wrote here last.
 	Hostname string `json:"hostname"`
 }
 
 // loadIdentity reads the directory's identity, or gives it one of a cluster. An
 // empty cluster is whatever the directory says.
-func loadIdentity(dir, cluster string) (*Identity, error) {
+func loadIdentity(dir, cluster string, joins bool) (*Identity, error) {
 	if cluster != "" && !isUUID(cluster) {
 		return nil, fmt.Errorf("%q is no cluster's id", cluster)
 	}
@@ -56,7 +60,7 @@ func loadIdentity(dir, cluster string) (*Identity, error) {
 	}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return createIdentity(path, host, cluster)
+		return createIdentity(path, host, cluster, joins)
 	}
 	if err != nil {
 		return nil, err
@@ -84,11 +88,11 @@ func loadIdentity(dir, cluster string) (*Identity, error) {
 	return id, nil
 }
 
-func createIdentity(path, host, cluster string) (*Identity, error) {
+func createIdentity(path, host, cluster string, joins bool) (*Identity, error) {
 	if entries, err := os.ReadDir(filepath.Join(filepath.Dir(path), raftDir)); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%s is missing, yet there is a Raft log beside it", path)
 	}
-	id := &Identity{Format: FormatVersion, NodeID: log.NodeID(NewUUID()), Cluster: cluster, Hostname: host}
+	id := &Identity{Format: FormatVersion, NodeID: log.NodeID(NewUUID()), Cluster: cluster, Joins: joins, Hostname: host}
 	return id, WriteJSON(path, id)
 }
 
