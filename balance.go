@@ -26,8 +26,8 @@ func (n *Node) balance(ctx context.Context, state *metaState) {
 		if !ok || !draining && leading[to.Node]+2 > len(mine) {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(ctx, keeperTimeout)
-		err := db.shard.TransferLeader(ctx, to.Replica)
+		attempt, cancel := context.WithTimeout(ctx, keeperTimeout)
+		err := db.shard.TransferLeader(attempt, to.Replica)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			n.cfg.Logger.Debug("a group could not be handed over", "database", db.name(), "to", to.Node, "error", err)

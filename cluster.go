@@ -97,11 +97,17 @@ func checkReplicas(count int) error {
 }
 
 // awaitDatabase waits until a new database works on this node, or on the nodes
-// that have it.
+// that have it, or until somebody has dropped it again.
 func (n *Node) awaitDatabase(ctx context.Context, id log.ID, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
+	if err := n.meta.refresh(ctx); err != nil { // from here on it is there unless it was dropped
+		return fmt.Errorf("meta database: %w", err)
+	}
 	for !n.works(ctx, id) {
+		if _, ok := n.meta.state.Load().databases[id]; !ok {
+			return nil
+		}
 		pause(ctx, waitPoll)
 		if ctx.Err() != nil {
 			return sqlstate.New(sqlstate.QueryCanceled, "database \"%s\" was created but does not work yet", name).
@@ -115,7 +121,12 @@ func (n *Node) awaitDatabase(ctx context.Context, id log.ID, name string) error 
 func (n *Node) works(ctx context.Context, id log.ID) bool {
 	row, here := n.meta.state.Load().replicaOn(id, n.self())
 	if db := n.databases.get(id); here && row.First {
-		return db != nil && db.shard.Ready(ctx) == nil
+		if db == nil {
+			return false
+		}
+		look, cancel := context.WithTimeout(ctx, worksPatience)
+		defer cancel()
+		return db.shard.Ready(look) == nil
 	}
 	for _, s := range n.board.live() {
 		if r, ok := s.replica(id); ok && r.Leader != 0 {
@@ -125,6 +136,10 @@ func (n *Node) works(ctx context.Context, id log.ID) bool {
 	return false
 }
 
+// worksPatience is how long a new database is waited for before anything else is
+// looked at.
+const worksPatience = time.Second
+
 // DropDatabase implements query.Cluster.
 func (n *Node) DropDatabase(ctx context.Context, name string, force bool) error {
 	var id log.ID
@@ -133,7 +148,9 @@ func (n *Node) DropDatabase(ctx context.Context, name string, force bool) error 
 		if err != nil {
 			return err
 		}
-		id = db.Log
+		if id = db.Log; id == firstLog {
+			return errNeeded(name, "dropping")
+		}
 		if used := n.sessionsOf(id); used > 0 && !force {
 			return inUse(name, used)
 		}
@@ -153,6 +170,9 @@ func (n *Node) RenameDatabase(ctx context.Context, name, to string) error {
 		db, err := n.changeable(ctx, m, name)
 		if err != nil {
 			return err
+		}
+		if db.Log == firstLog {
+			return errNeeded(name, "renaming")
 		}
 		rows, err := m.run(ctx, "SELECT FROM databases WHERE name = "+literal(to))
 		if err != nil {
@@ -216,6 +236,12 @@ func (n *Node) sessionsOf(id log.ID) int {
 		}
 	}
 	return count
+}
+
+// errNeeded says that a database has to stay as it is.
+func errNeeded(name, doing string) error {
+	return sqlstate.New(sqlstate.FeatureNotSupported, "%s database \"%s\" is not supported", doing, name).
+		WithDetail("Nodes that join connect to it.")
 }
 
 func inUse(name string, sessions int) error {

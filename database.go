@@ -34,6 +34,9 @@ type database struct {
 	shard   *raftlog.Shard
 	engine  *query.Engine
 	logger  *slog.Logger
+	// waiting: the node was started, and this database still needs other nodes to
+	// know what its log says.
+	waiting atomic.Bool
 
 	stop    context.CancelFunc
 	running sync.WaitGroup

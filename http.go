@@ -43,7 +43,10 @@ func newEndpoints(n *Node) *endpoints {
 	mux.HandleFunc("GET /metrics", e.writeMetrics)
 	mux.HandleFunc("POST "+statusPath, n.peers.serveStatus)
 	mux.HandleFunc("POST "+checkPath, n.peers.serveCheck)
-	e.server = &http.Server{Handler: mux, ReadHeaderTimeout: httpHeaderTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout}
+	e.server = &http.Server{
+		Handler: mux, ReadHeaderTimeout: httpHeaderTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout,
+		BaseContext: func(net.Listener) context.Context { return n.life },
+	}
 	return e
 }
 

@@ -2,6 +2,7 @@ package tidemark
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,7 +36,7 @@ func (n *Node) keeper(ctx context.Context) {
 			if db == nil || ctx.Err() != nil || !db.leads() || settled(state.replicas[id]) {
 				continue
 			}
-			if err := n.keep(ctx, db, state.replicas[id]); err != nil && ctx.Err() == nil {
+			if err := n.keep(ctx, db); err != nil && ctx.Err() == nil {
 				n.cfg.Logger.Warn("the members of a group could not be changed", "database", db.name(), "error", err)
 			}
 		}
@@ -53,39 +54,45 @@ func settled(rows []replicaRow) bool {
 	return true
 }
 
-// keep takes the next steps of one group that this node leads.
-func (n *Node) keep(ctx context.Context, db *database, rows []replicaRow) error {
+// keep takes the next steps of one group that this node leads. They follow from
+// the newest rows: whoever led before may have gone further than what was read.
+func (n *Node) keep(ctx context.Context, db *database) error {
 	ctx, cancel := context.WithTimeout(ctx, keeperTimeout)
 	defer cancel()
-	members, err := db.shard.Members(ctx)
-	if err != nil {
-		return err
+	if err := n.meta.confirm(ctx); err != nil {
+		return fmt.Errorf("meta database: %w", err)
 	}
+	rows := n.meta.state.Load().replicas[db.log]
+	var errs []error
 	for _, r := range rows {
-		switch r.State {
-		case replicaLearner:
-			err = n.admit(ctx, db, members, rows, r)
-		case replicaLeaving:
-			err = n.release(ctx, db, members, r)
-		default:
+		if r.State != replicaLearner && r.State != replicaLeaving {
 			continue
 		}
+		members, err := db.shard.Members(ctx) // again after each change
 		if err != nil {
-			return fmt.Errorf("replica %d: %w", r.Replica, err)
+			return errors.Join(append(errs, err)...)
+		}
+		if r.State == replicaLearner {
+			err = n.admit(ctx, db, members, r)
+		} else {
+			err = n.release(ctx, db, members, r)
+		}
+		if err != nil { // the others need not wait for this one
+			errs = append(errs, fmt.Errorf("replica %d: %w", r.Replica, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // admit makes a learner of a replica, and a voter of a learner that has caught up.
-func (n *Node) admit(ctx context.Context, db *database, members raftlog.Membership, rows []replicaRow, r replicaRow) error {
+func (n *Node) admit(ctx context.Context, db *database, members raftlog.Membership, r replicaRow) error {
 	if _, ok := members.Voters[r.Replica]; ok {
 		return n.setReplica(ctx, r, replicaVoter)
 	}
 	if _, ok := members.Learners[r.Replica]; !ok {
 		return db.shard.AddLearner(ctx, r.Replica, r.Node)
 	}
-	if r.Log == metaLog && voters(rows) >= metaVoters {
+	if r.Log == metaLog && len(members.Voters) >= metaVoters {
 		return nil // it stays a learner
 	}
 	s, ok := n.board.live()[r.Node]
@@ -162,17 +169,6 @@ func (n *Node) handOver(ctx context.Context, db *database, members raftlog.Membe
 		return fmt.Errorf("no other voter of database %s is alive", db.name())
 	}
 	return db.shard.TransferLeader(ctx, best)
-}
-
-// voters counts the replicas that vote.
-func voters(rows []replicaRow) int {
-	count := 0
-	for _, r := range rows {
-		if r.State.votes() {
-			count++
-		}
-	}
-	return count
 }
 
 // setReplica records a replica's new state.

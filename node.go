@@ -20,6 +20,7 @@ import (
 var (
 	errStarting = errors.New("the log is being replayed")
 	errClosing  = errors.New("the node is shutting down")
+	errWaiting  = errors.New("waits for other nodes")
 )
 
 // Node is a running node. It implements query.Cluster.
@@ -207,6 +208,9 @@ func (n *Node) notReady() error {
 		if err := db.replica.Halted(); err != nil {
 			return fmt.Errorf("database %s: %w", db.name(), err)
 		}
+		if db.waiting.Load() {
+			return fmt.Errorf("database %s: %w", db.name(), errWaiting)
+		}
 	}
 	return nil
 }
@@ -243,7 +247,7 @@ func (n *Node) close(ctx context.Context) error {
 		n.retire(ctx)
 		errs = append(errs, n.server.Shutdown(ctx))
 	}
-	if n.http != nil {
+	if n.http != nil { // its requests ended with the node's life
 		errs = append(errs, n.http.close(ctx))
 	}
 	n.serving.Wait()

@@ -170,8 +170,10 @@ func (n *Node) ReplaceNode(ctx context.Context, node string) error {
 				WithHint("Drain it, then remove it.")
 		}
 		for _, id := range state.logs() {
-			_, has := state.replicaOn(id, row.ID)
-			if _, ok := newPlanner(state, live).spare(id); has && !ok {
+			if _, has := state.replicaOn(id, row.ID); !has || id == metaLog { // that one every node has
+				continue
+			}
+			if _, ok := newPlanner(state, live).spare(id); !ok {
 				return sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "no node can take the replica of database \"%s\"", state.databases[id].Name).
 					WithHint("Start another node with --join first, or remove the node without a replacement.")
 			}
@@ -223,7 +225,8 @@ func (n *Node) keepsMajorities(state *metaState, node log.NodeID) error {
 		}
 		if member && 2*alive <= voters {
 			return sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "removing node %s would lose the majority of database \"%s\"", node, state.databases[id].Name).
-				WithDetail("Of the %d other voting replicas %d are alive.", voters, alive)
+				WithDetail("Of the %d other voting replicas %d are alive.", voters, alive).
+				WithHint("Drain the node first, or drop the database.")
 		}
 	}
 	return nil
@@ -268,7 +271,11 @@ func findNode(state *metaState, name string) (nodeRow, error) {
 			found = append(found, row)
 		}
 	}
-	if len(found) != 1 {
+	if len(found) > 1 {
+		return nodeRow{}, sqlstate.New(sqlstate.InvalidParameterValue, "the ids of %d nodes begin with \"%s\"", len(found), name).
+			WithHint("tidemark.nodes lists the nodes.")
+	}
+	if len(found) == 0 {
 		return nodeRow{}, sqlstate.New(sqlstate.UndefinedObject, "node \"%s\" does not exist", name).
 			WithHint("tidemark.nodes lists the nodes.")
 	}

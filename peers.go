@@ -207,6 +207,10 @@ func (p *peers) serveStatus(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not a status: "+err.Error(), http.StatusBadRequest)
 		return
 	}
+	if s.Node == "" {
+		http.Error(w, "not a status: it names no node", http.StatusBadRequest)
+		return
+	}
 	if s.Cluster != p.node.cluster() {
 		http.Error(w, "this node belongs to another cluster", http.StatusConflict)
 		return

@@ -69,8 +69,8 @@ func (n *Node) placeOnce(ctx context.Context) error {
 // health is what is known of a node and its replicas at the moment.
 type health struct {
 	live   bool
-	full   bool                // its disk
-	fenced map[log.ID]struct{} // replicas that must be built anew
+	full   bool                     // its disk
+	fenced map[log.ID]log.ReplicaID // replicas that must be built anew
 }
 
 // health looks at all nodes, this one among them.
@@ -80,10 +80,10 @@ func (n *Node) health() map[log.NodeID]health {
 	self := n.status()
 	live[n.self()] = &self
 	for id, s := range live {
-		h := health{live: true, full: s.DiskFull, fenced: map[log.ID]struct{}{}}
+		h := health{live: true, full: s.DiskFull, fenced: map[log.ID]log.ReplicaID{}}
 		for _, r := range s.Replicas {
 			if r.Fenced {
-				h.fenced[r.Log] = struct{}{}
+				h.fenced[r.Log] = r.Replica
 			}
 		}
 		out[id] = h
@@ -194,9 +194,16 @@ func (p *planner) wanted(db databaseRow) int {
 
 // fits says whether a replica is where it may stay.
 func (p *planner) fits(r replicaRow) bool {
-	_, fenced := p.nodes[r.Node].fenced[r.Log]
 	state := p.state.nodes[r.Node].State
-	return !fenced && (state == query.NodeActive || state == query.NodeDraining && r.Log == metaLog)
+	return !p.fenced(r) && (state == query.NodeActive || state == query.NodeDraining && r.Log == metaLog)
+}
+
+// fenced says whether a replica must be built anew.
+func (p *planner) fenced(r replicaRow) bool { return p.nodes[r.Node].fenced[r.Log] == r.Replica }
+
+// removed says whether a replica is on a node that was removed for good.
+func (p *planner) removed(r replicaRow) bool {
+	return p.state.nodes[r.Node].State == query.NodeRemoved
 }
 
 // spare returns the node that should have the next replica of a log: alive, with
@@ -224,33 +231,37 @@ func (p *planner) planned(id log.ID, node log.NodeID) bool {
 	return slices.ContainsFunc(p.steps, func(s step) bool { return s.add && s.replica.Log == id && s.replica.Node == node })
 }
 
-// retire sends away what is not needed: one replica of a group at a time.
+// retire sends away what is not needed: one replica of a group at a time, unless
+// the one that is leaving may have to wait for one whose node was removed.
 func (p *planner) retire(db databaseRow, good, bad, arriving, leaving []replicaRow, wanted int) {
-	if len(leaving) > 0 {
-		return
-	}
 	leave := func(r replicaRow) {
 		r.State = replicaLeaving
 		p.steps = append(p.steps, step{replica: r})
 	}
+	if len(leaving) > 0 {
+		bad = slices.DeleteFunc(bad, func(r replicaRow) bool { return !p.removed(r) || p.nodes[r.Node].live })
+	}
 	for _, r := range bad {
-		_, fenced := p.nodes[r.Node].fenced[r.Log]
-		removed := p.state.nodes[r.Node].State == query.NodeRemoved
-		if db.Log == metaLog && p.load[r.Node] > 1 {
+		if db.Log == metaLog && p.load[r.Node] > 1 && p.nodes[r.Node].live {
 			continue // without the meta log the node could not give up the others
 		}
 		switch {
 		case r.State == replicaLearner, // it never counted
-			len(good) >= wanted,                       // others are complete
-			(fenced || removed) && len(arriving) == 0: // nobody is there to wait for
+			len(good) >= wanted, // others are complete
+			db.Log == metaLog,   // every other node has it
+			(p.fenced(r) || p.removed(r)) && len(arriving) == 0: // nobody is there to wait for
 			leave(r)
 			return
 		}
 	}
-	for i := len(good) - 1; i >= 0 && len(good) > wanted && len(bad) == 0 && len(arriving) == 0; i-- {
-		if db.Log != metaLog {
-			leave(good[i])
-			return
+	if db.Log == metaLog || len(good) <= wanted || len(bad)+len(arriving)+len(leaving) > 0 {
+		return
+	}
+	last := good[len(good)-1]
+	for _, r := range good {
+		if !p.nodes[r.Node].live {
+			last = r // nobody misses it
 		}
 	}
+	leave(last)
 }

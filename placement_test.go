@@ -139,7 +139,7 @@ func TestPlanRebuildsFenced(t *testing.T) {
 		s, live := testState(nodes, 3)
 		converge(t, s, live)
 		bad := s.replicas[firstLog][1]
-		live[bad.Node] = health{live: true, fenced: map[log.ID]struct{}{firstLog: {}}}
+		live[bad.Node] = health{live: true, fenced: map[log.ID]log.ReplicaID{firstLog: bad.Replica}}
 		for range 10 {
 			carryOut(s, plan(s, live))
 			if _, has := s.replicaOn(firstLog, bad.Node); !has {
@@ -185,4 +185,52 @@ func TestPlanNeverGoesBelow(t *testing.T) {
 	}
 	converge(t, s, live)
 	require.Len(t, having(s, firstLog), 3)
+}
+
+// TestPlanRebuildsFencedOnce: while the files of a fenced replica are still there,
+// the one that follows it is not taken for fenced.
+func TestPlanRebuildsFencedOnce(t *testing.T) {
+	s, live := testState(3, 3)
+	converge(t, s, live)
+	bad := s.replicas[firstLog][1]
+	live[bad.Node] = health{live: true, fenced: map[log.ID]log.ReplicaID{firstLog: bad.Replica}}
+	converge(t, s, live)
+	require.Len(t, s.replicas[firstLog], 4)
+	require.Len(t, having(s, firstLog), 3)
+}
+
+// TestPlanShrinks takes away the replica of a node that is silent before those
+// that work, and one of a removed node even while another is leaving.
+func TestPlanShrinks(t *testing.T) {
+	s, live := testState(3, 3)
+	converge(t, s, live)
+	silent := s.replicas[firstLog][1]
+	delete(live, silent.Node)
+	db := s.databases[firstLog]
+	db.Replicas = 2
+	s.databases[firstLog] = db
+	steps := plan(s, live)
+	require.Len(t, steps, 1)
+	require.Equal(t, silent.Replica, steps[0].replica.Replica)
+
+	s.replicas[firstLog][2].State = replicaLeaving // it cannot: two of three are needed
+	s.nodes[silent.Node] = nodeRow{ID: silent.Node, State: query.NodeRemoved}
+	require.Contains(t, plan(s, live), step{replica: replicaRow{Log: firstLog, Replica: silent.Replica, Node: silent.Node, State: replicaLeaving}})
+}
+
+// TestPlanRemovesAVoterOfMany: the meta log has more replicas than voters, and
+// those that do not vote wait for nothing but a voter's place.
+func TestPlanRemovesAVoterOfMany(t *testing.T) {
+	s, live := testState(7, 3)
+	converge(t, s, live)
+	for i := range s.replicas[metaLog] {
+		if i >= metaVoters {
+			s.replicas[metaLog][i].State = replicaLearner
+		}
+	}
+	gone := s.replicas[metaLog][2]
+	s.replicas[firstLog][0].Node = gone.Node // one that nobody can release any more
+	s.nodes[gone.Node] = nodeRow{ID: gone.Node, State: query.NodeRemoved}
+	delete(live, gone.Node)
+	require.Contains(t, plan(s, live), step{replica: replicaRow{Log: metaLog, Replica: gone.Replica, Node: gone.Node, State: replicaLeaving}})
 }

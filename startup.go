@@ -117,7 +117,12 @@ func (n *Node) settle(ctx context.Context) error {
 		n.cfg.Logger.Debug("the meta database cannot be read yet", "error", err)
 	}
 	n.reopen(ctx)
-	if err := n.awaitReady(ctx, n.meta.db, first); err != nil {
+	patience, cancel := ctx, context.CancelFunc(func() {})
+	if !first && n.meta.state.Load().cluster != "" { // else it has nothing to serve before
+		patience, cancel = context.WithTimeout(ctx, othersPatience)
+	}
+	defer cancel()
+	if err := n.awaitReady(ctx, patience, n.meta.db); err != nil {
 		return err
 	}
 	if first {
@@ -130,10 +135,8 @@ func (n *Node) settle(ctx context.Context) error {
 		return fmt.Errorf("meta database: %w", err)
 	}
 	n.reconcile(ctx)
-	for _, db := range n.databases.all() {
-		if err := n.awaitReady(ctx, db, first); err != nil {
-			return err
-		}
+	if err := n.awaitAll(ctx, first); err != nil {
+		return err
 	}
 	for _, work := range []func(context.Context){n.meta.follow, n.agent, n.keeper, n.place, n.announce} {
 		n.working.Go(func() { work(n.life) })
@@ -149,27 +152,55 @@ func (n *Node) begins() bool {
 	return ok && !r.Join && len(n.local.get().Peers) == 0
 }
 
-// awaitReady waits until a database holds what its log says. Where others are
-// needed for that and do not come, the node serves what it can without them.
-func (n *Node) awaitReady(ctx context.Context, db *database, alone bool) error {
-	if !alone && n.meta.state.Load().cluster != "" {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, othersPatience)
-		defer cancel()
+// awaitAll waits until the databases hold what their logs say, for all of them
+// together no longer than for one.
+func (n *Node) awaitAll(ctx context.Context, alone bool) error {
+	patience, cancel := ctx, context.CancelFunc(func() {})
+	switch {
+	case n.meta.db.waiting.Load(): // there is nobody to wait for
+		patience, cancel = context.WithTimeout(ctx, alonePatience)
+	case !alone:
+		patience, cancel = context.WithTimeout(ctx, othersPatience)
 	}
-	err := db.shard.Ready(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		n.cfg.Logger.Warn("a database waits for other nodes; what needs them will wait, too", "database", db.name())
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("replay the log of database %s: %w", db.name(), err)
+	defer cancel()
+	for _, db := range n.databases.all() {
+		if err := n.awaitReady(ctx, patience, db); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// othersPatience is how long a node that starts waits for others.
-const othersPatience = 5 * time.Second
+// awaitReady waits until a database holds what its log says. Where others are
+// needed for that and do not come while patience lasts, the node serves what it
+// can without them, and says that it is not ready.
+func (n *Node) awaitReady(ctx, patience context.Context, db *database) error {
+	if db.waiting.Load() {
+		return nil
+	}
+	err := db.shard.Ready(patience)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("replay the log of database %s: %w", db.name(), err)
+	}
+	n.cfg.Logger.Warn("a database waits for other nodes; what needs them will wait, too", "database", db.name())
+	db.waiting.Store(true)
+	n.working.Go(func() {
+		if db.shard.Ready(n.life) == nil {
+			db.waiting.Store(false)
+		}
+	})
+	return nil
+}
+
+// How long a node that starts waits for others, and where it has found already
+// that they do not come.
+const (
+	othersPatience = 5 * time.Second
+	alonePatience  = time.Second
+)
 
 // announce tells the cluster of this node's addresses when they have changed.
 func (n *Node) announce(ctx context.Context) {
