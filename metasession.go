@@ -148,6 +148,5 @@ func (m *metaSession) CopyDone() error { return errNoCopy }
 
 var errNoCopy = errors.New("the node does not copy")
 
-// logID and replicaID print numbers for statements.
-func logID(id log.ID) string            { return strconv.FormatUint(uint64(id), 10) }
-func replicaID(id log.ReplicaID) string { return strconv.FormatUint(uint64(id), 10) }
+// logID prints a log's number.
+func logID(id log.ID) string { return strconv.FormatUint(uint64(id), 10) }
