@@ -44,7 +44,7 @@ func (n *Node) join(ctx context.Context, addr string, j query.JoinNode) (*admiss
 		if refusal(err) {
 			return nil, fmt.Errorf("join %s: %w", addr, err)
 		}
-		if text := err.Error(); text != said {
+		if text := err.Error(); text != said && ctx.Err() == nil {
 			n.cfg.Logger.Warn("joining failed; trying again", "at", addr, "error", text)
 			said = text
 		}

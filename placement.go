@@ -242,8 +242,10 @@ func (p *planner) retire(db databaseRow, good, bad, arriving, leaving []replicaR
 		bad = slices.DeleteFunc(bad, func(r replicaRow) bool { return !p.removed(r) || p.nodes[r.Node].live })
 	}
 	for _, r := range bad {
-		if db.Log == metaLog && p.load[r.Node] > 1 && p.nodes[r.Node].live {
-			continue // without the meta log the node could not give up the others
+		if db.Log == metaLog && (!p.removed(r) || p.load[r.Node] > 1 && p.nodes[r.Node].live) {
+			// Without the meta log a node could not give up what else it has, nor
+			// find out that it is to build the meta log anew.
+			continue
 		}
 		switch {
 		case r.State == replicaLearner, // it never counted

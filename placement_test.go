@@ -234,3 +234,17 @@ func TestPlanRemovesAVoterOfMany(t *testing.T) {
 	delete(live, gone.Node)
 	require.Contains(t, plan(s, live), step{replica: replicaRow{Log: metaLog, Replica: gone.Replica, Node: gone.Node, State: replicaLeaving}})
 }
+
+// TestPlanKeepsAFencedMetaLog: a node cannot do without its replica of the meta
+// log, so a fenced one stays until the node is removed or replaced.
+func TestPlanKeepsAFencedMetaLog(t *testing.T) {
+	s, live := testState(4, 3)
+	converge(t, s, live)
+	bad := s.replicas[metaLog][3]
+	s.replicas[firstLog] = s.replicas[firstLog][:1] // the node has nothing else
+	s.nodes[testNode(1)], s.nodes[testNode(2)] = nodeRow{ID: testNode(1), State: query.NodeDraining}, nodeRow{ID: testNode(2), State: query.NodeDraining}
+	live[bad.Node] = health{live: true, full: true, fenced: map[log.ID]log.ReplicaID{metaLog: bad.Replica}}
+	require.Empty(t, plan(s, live))
+	s.nodes[bad.Node] = nodeRow{ID: bad.Node, State: query.NodeRemoved}
+	require.Len(t, plan(s, live), 1)
+}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"github.com/tidemark-db/tidemark"
@@ -19,6 +22,7 @@ const (
 	demoNodes = 3
 	demoPort  = 7432 // the first node's, for SQL; the others follow
 	demoStep  = 10   // between the ports of two nodes
+	maxPort   = 1<<16 - 1
 )
 
 // demo runs three nodes in one process.
@@ -28,6 +32,9 @@ func (p *program) demo(ctx context.Context, args []string) error {
 	port := f.Int("port", demoPort, "SQL `port` of the first node; the two ports behind it and those of the others follow")
 	if err := parse(f, args); err != nil {
 		return err
+	}
+	if last := *port + (demoNodes-1)*demoStep + 2; *port < 1 || last > maxPort {
+		return usage(f, "--port %d: want 1 to %d", *port, maxPort-(last-*port))
 	}
 	if *dir == "" {
 		temp, err := os.MkdirTemp("", "tidemark-demo-")
@@ -43,8 +50,7 @@ func (p *program) demo(ctx context.Context, args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	failed := make(chan error, demoNodes)
-	var nodes []*tidemark.Node
+	nodes, err := openDemo(ctx, *dir, *port, logger)
 	defer func() {
 		grace, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 		defer cancel()
@@ -54,27 +60,71 @@ func (p *program) demo(ctx context.Context, args []string) error {
 			}
 		}
 	}()
-	for i := range demoNodes {
-		cfg := tidemark.Config{Dir: filepath.Join(*dir, "node"+strconv.Itoa(i+1)), Logger: logger.With("node", i+1)}
-		first := *port + i*demoStep
-		cfg.SQLAddr, cfg.RaftAddr, cfg.HTTPAddr = local(first), local(first+1), local(first+2)
-		if i > 0 {
-			cfg.Join = nodes[0].SQLAddr()
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // it was stopped before it was ready
 		}
-		n, err := tidemark.Open(ctx, cfg)
-		if err != nil {
-			return fmt.Errorf("node %d: %w", i+1, err)
-		}
-		nodes = append(nodes, n)
-		go func() { failed <- <-n.Failed() }()
+		return err
 	}
 	p.showDemo(nodes)
+	failed := make(chan error, demoNodes)
+	for _, n := range nodes {
+		go func() {
+			select {
+			case err := <-n.Failed():
+				failed <- err
+			case <-ctx.Done():
+			}
+		}()
+	}
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-failed:
 		return errors.Join(errors.New("a node failed"), err)
 	}
+}
+
+// openDemo opens the nodes, and returns those that did open. One that has run
+// before may need the others to come up, so nobody waits for those; a new one
+// has to join the first.
+func openDemo(ctx context.Context, dir string, port int, logger *slog.Logger) ([]*tidemark.Node, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	opened := make([]*tidemark.Node, demoNodes)
+	errs := make([]error, demoNodes)
+	first := make(chan struct{}) // closed when the first node has been opened, or not
+	var opening sync.WaitGroup
+	for i := range demoNodes {
+		cfg := tidemark.Config{Dir: filepath.Join(dir, "node"+strconv.Itoa(i+1)), Logger: logger.With("node", i+1)}
+		base := port + i*demoStep
+		cfg.SQLAddr, cfg.RaftAddr, cfg.HTTPAddr = local(base), local(base+1), local(base+2)
+		_, err := os.Stat(cfg.Dir)
+		waits := i > 0 && err != nil
+		if i > 0 {
+			cfg.Join = local(port)
+		}
+		opening.Go(func() {
+			if i == 0 {
+				defer close(first)
+			}
+			if waits {
+				<-first
+			}
+			if opened[i], errs[i] = tidemark.Open(ctx, cfg); errs[i] != nil {
+				errs[i] = fmt.Errorf("node %d: %w", i+1, errs[i])
+				stop() // the others need not go on
+			}
+		})
+	}
+	opening.Wait()
+	opened = slices.DeleteFunc(opened, func(n *tidemark.Node) bool { return n == nil })
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return opened, err
+		}
+	}
+	return opened, errors.Join(errs...)
 }
 
 // local is an address of this machine.
