@@ -22,14 +22,7 @@ const (
 // database says, until ctx ends. One change at a time, each refused when the
 // group could not work afterwards.
 func (n *Node) keeper(ctx context.Context) {
-	ticker := time.NewTicker(keeperEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
+	every(ctx, keeperEvery, func() {
 		state := n.meta.state.Load()
 		for _, id := range state.logs() {
 			db := n.databases.get(id)
@@ -41,6 +34,20 @@ func (n *Node) keeper(ctx context.Context) {
 			}
 		}
 		n.balance(ctx, state)
+	})
+}
+
+// every calls f at intervals until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			f()
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -124,16 +124,8 @@ func (p *peers) save() error {
 
 // exchange asks every node that has not been heard lately, until ctx ends.
 func (p *peers) exchange(ctx context.Context) {
-	ticker := time.NewTicker(statusEvery)
-	defer ticker.Stop()
-	for {
-		p.round(ctx)
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	p.round(ctx)
+	every(ctx, statusEvery, func() { p.round(ctx) })
 }
 
 // round asks those nodes once, all at the same time.

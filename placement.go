@@ -23,21 +23,14 @@ const placementSteps = 32
 // log: a learner for every replica that is missing, and a farewell for every one
 // that is too many. Leaders of groups carry the wishes out.
 func (n *Node) place(ctx context.Context) {
-	ticker := time.NewTicker(placementEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
+	every(ctx, placementEvery, func() {
 		if !n.meta.db.leads() {
-			continue
+			return
 		}
 		if err := n.placeOnce(ctx); err != nil && ctx.Err() == nil {
 			n.cfg.Logger.Warn("replicas could not be placed", "error", err)
 		}
-	}
+	})
 }
 
 // placeOnce plans on the newest state and records the plan in the same
