@@ -187,10 +187,10 @@ func (n *Node) remove(ctx context.Context, node string, check func(*metaState, n
 	var removed log.NodeID
 	err := n.setNode(ctx, node, query.NodeRemoved, func(state *metaState, row nodeRow) error {
 		removed = row.ID
-		if err := n.keepsMajorities(state, row.ID); err != nil {
+		if err := check(state, row); err != nil {
 			return err
 		}
-		return check(state, row)
+		return n.keepsMajorities(state, row.ID)
 	})
 	if err != nil {
 		return err
