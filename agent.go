@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tidemark-db/tidemark/log"
-	"github.com/tidemark-db/tidemark/query"
 )
 
 // agentEvery is how often a node looks whether it has the replicas it is to
@@ -71,7 +70,7 @@ func (n *Node) reopen(ctx context.Context) {
 func (n *Node) meet(state *metaState) {
 	var gone []log.NodeID
 	for id, row := range state.nodes {
-		if row.State == query.NodeRemoved {
+		if n.isRemoved(id) { // until then it is heard: it has replicas to give up
 			gone = append(gone, id)
 			n.board.drop(id)
 			continue
