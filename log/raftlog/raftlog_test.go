@@ -52,15 +52,12 @@ func appendOne(t testing.TB, s *Shard, data string) uint32 {
 }
 
 // waitSnapshot waits until a snapshot is on record.
-func waitSnapshot(t testing.TB, dir string) log.Index {
+func waitSnapshot(t testing.TB, dir string) {
 	t.Helper()
-	var index log.Index
 	require.Eventually(t, func() bool {
-		var err error
-		index, err = storedSnapshot(vfs.Default, filepath.Join(dir, raftDir), testLog, 1)
+		index, err := storedSnapshot(vfs.Default, filepath.Join(dir, raftDir), testLog, 1)
 		return err == nil && index > 0
 	}, 10*time.Second, 10*time.Millisecond)
-	return index
 }
 
 func TestAppendAndRestart(t *testing.T) {
