@@ -160,6 +160,7 @@ func (h *Host) start() (err error) {
 			Engine: engine(),
 
 			NodeRegistryFactory: h.book,
+			TransportFactory:    transports{logger: h.cfg.Logger},
 		},
 	})
 	if err != nil {
