@@ -51,7 +51,22 @@ func runDDL(rt *Runtime, st *plan.Statement, _ Sink) (int64, error) {
 	case *plan.AlterProcedure:
 		return 0, d.alterProcedure(s)
 	}
-	return 0, fmt.Errorf("exec: no code for %T", st.DDL)
+	return 0, d.publication(st.DDL)
+}
+
+// publication executes a definition about publications.
+func (d *ddl) publication(s plan.DDL) error {
+	switch s := s.(type) {
+	case *plan.CreatePublication:
+		return d.createPublication(s)
+	case *plan.AlterPublication:
+		return d.alterPublication(s)
+	case *plan.SetPublication:
+		return d.setPublication(s)
+	case *plan.DropPublication:
+		return d.dropPublication(s)
+	}
+	return fmt.Errorf("exec: no code for %T", s)
 }
 
 func (d *ddl) cat() *catalog.Catalog { return d.rt.Txn.Catalog() }

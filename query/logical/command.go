@@ -3,6 +3,7 @@ package logical
 import (
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
+	"github.com/tidemark-db/tidemark/sm/types"
 )
 
 // Command is a command of the replication protocol.
@@ -297,4 +298,15 @@ func (p *commandParser) options() (out []Option, err error) {
 		}
 	}
 	return nil, sqlstate.New(sqlstate.ProgramLimitExceeded, "a replication command may have at most %d options", maxOptions)
+}
+
+// optionBool is the value of an option that is on or off; without a value it is on.
+func optionBool(name string, o Option) (bool, error) {
+	if !o.Set {
+		return true, nil
+	}
+	if on, ok := types.ParseBool(o.Value); ok {
+		return on, nil
+	}
+	return false, sqlstate.New(sqlstate.SyntaxError, "%s requires a Boolean value", name)
 }

@@ -4,8 +4,10 @@
 // nothing of sockets, sessions or slots: package query runs streams, and pgwire
 // sends them.
 //
+//	publication.go  Set: what some publications select; publication_filter.go: of which rows
 //	reader.go       ChangeReader: committed transactions in order, from a position on
-//	stream.go       Stream: a reader and a plugin; what a consumer has been sent
+//	stream.go       Stream: a reader and a plugin
+//	receipts.go     what a consumer's acknowledgement is good for
 //	plugin.go       what all plugins have in common, and their options
 //	pgoutput.go     PostgreSQL's own format; testdecoding.go is its text format
 //	table.go        decoding of stored rows
