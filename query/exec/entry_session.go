@@ -103,6 +103,9 @@ func (s *entrySession) Nodes() []syscat.NodeInfo { return nil }
 // Replicas implements syscat.Session.
 func (s *entrySession) Replicas() []syscat.ReplicaInfo { return nil }
 
+// Senders implements syscat.Session.
+func (s *entrySession) Senders() []syscat.Sender { return nil }
+
 // Formatter implements syscat.Session.
 func (s *entrySession) Formatter() *types.Format { return s.meaning.Format }
 
