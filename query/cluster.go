@@ -77,6 +77,7 @@ type (
 	NodeState    = syscat.NodeState
 	ReplicaInfo  = syscat.ReplicaInfo
 	ReplicaRole  = syscat.ReplicaRole
+	SlotInfo     = syscat.SlotInfo
 )
 
 // The states of a node.

@@ -53,7 +53,7 @@ func (s *Session) replicationCommand(ctx context.Context, text string, w ResultW
 	case *logical.IdentifySystem:
 		err = s.identifySystem(ctx, w)
 	case *logical.CreateSlot:
-		err = s.createSlot(ctx, c, w)
+		err = s.replicationSlot(ctx, c, w)
 	case *logical.StartReplication:
 		err = s.startReplication(ctx, c, w)
 	case *logical.DropSlot:
@@ -117,8 +117,8 @@ func (e *Engine) systemID() string {
 	return strconv.FormatUint(h.Sum64()>>1, 10)
 }
 
-// createSlot is CREATE_REPLICATION_SLOT.
-func (s *Session) createSlot(ctx context.Context, c *logical.CreateSlot, w ResultWriter) error {
+// replicationSlot is CREATE_REPLICATION_SLOT.
+func (s *Session) replicationSlot(ctx context.Context, c *logical.CreateSlot, w ResultWriter) error {
 	if err := s.mayCreateSlot(c); err != nil {
 		return err
 	}

@@ -189,3 +189,46 @@ func (e *Engine) changeSlot(ctx context.Context, c log.SlotChange) (*log.Result,
 // Process is the number of this process among those that ever had the log on this
 // node, as holders of slots are named.
 func (e *Engine) Process() uint64 { return e.owner.Process }
+
+// Slots are the slots by name, with how far behind they are.
+func (e *Engine) Slots() []SlotInfo {
+	slots := e.cfg.Replica.Slots()
+	if len(slots) == 0 {
+		return nil
+	}
+	nodes := map[uint64]log.NodeID{}
+	if e.cfg.Cluster != nil {
+		for _, n := range e.cfg.Cluster.Nodes() {
+			nodes[n.Number] = n.ID
+		}
+	}
+	v, err := e.cfg.Replica.View()
+	out := make([]SlotInfo, len(slots))
+	for i, s := range slots {
+		out[i] = SlotInfo{Slot: s}
+		if s.Active {
+			out[i].Node = nodes[s.Owner.Node]
+		}
+		if end := e.cfg.Replica.Position().End; end > s.Confirmed {
+			out[i].LagBytes = uint64(end - s.Confirmed)
+		}
+		if err == nil {
+			out[i].Lag = e.slotLag(v, s.Confirmed)
+		}
+	}
+	if err == nil {
+		v.Close()
+	}
+	return out
+}
+
+// slotLag is since when there is something that a slot's consumer has not
+// acknowledged.
+func (e *Engine) slotLag(v *sm.View, confirmed log.Offset) time.Duration {
+	it := v.Transactions(max(confirmed, 1) - 1)
+	defer it.Close()
+	if !it.Next() {
+		return 0
+	}
+	return time.Duration(max(0, e.now()-it.Header().Time)) * time.Microsecond
+}

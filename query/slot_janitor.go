@@ -31,6 +31,19 @@ func (e *Engine) tendSlots() {
 	}
 }
 
+// releaseSlots lets go of what a session held that has ended. Its temporary slots
+// go soon.
+func (e *Engine) releaseSlots(session int32) {
+	for _, h := range e.holds.ofSession(session) {
+		ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+		if err := h.Release(ctx); err != nil {
+			e.cfg.Logger.Debug("the end of a session has not released its slot", "slot", h.name, "error", err)
+		}
+		cancel()
+	}
+	e.tendSlots()
+}
+
 // tend lets go of slots whose holders are gone until ctx ends, so that temporary
 // ones go and nobody takes the others for active.
 func (e *Engine) tend(ctx context.Context) {
