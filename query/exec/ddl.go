@@ -303,6 +303,9 @@ func (d *ddl) renamePart(t *catalog.Table, s *plan.Rename) error {
 			}
 		}
 	}
+	if err := d.renameInFilters(t, n, c.Num); err != nil {
+		return err
+	}
 	d.rt.Txn.PutDescriptor(n)
 	return nil
 }
@@ -328,6 +331,16 @@ func cloneTable(t *catalog.Table) *catalog.Table {
 func (d *ddl) comment(s *plan.Comment) error {
 	if s.Kind == plan.SchemaObject {
 		return unsupported("COMMENT ON SCHEMA")
+	}
+	if s.Kind == plan.PublicationObject {
+		p, err := d.publicationNamed(s.Name.Name)
+		if err != nil {
+			return err
+		}
+		n := clonePublication(p)
+		n.Comment = s.Text
+		d.rt.Txn.PutDescriptor(n)
+		return nil
 	}
 	id, err := d.resolve(s.Name)
 	if err != nil {
