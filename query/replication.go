@@ -57,7 +57,7 @@ func (s *Session) replicationCommand(ctx context.Context, text string, w ResultW
 	case *logical.StartReplication:
 		err = s.startReplication(ctx, c, w)
 	case *logical.DropSlot:
-		if err = s.e.DropSlot(ctx, c.Name, c.Wait); err == nil {
+		if err = s.e.dropSlot(ctx, c.Name, c.Wait, s.start.ProcessID); err == nil {
 			err = w.CommandComplete("DROP_REPLICATION_SLOT")
 		}
 	case *logical.ReadSlot:
@@ -120,6 +120,9 @@ func (e *Engine) systemID() string {
 // replicationSlot is CREATE_REPLICATION_SLOT.
 func (s *Session) replicationSlot(ctx context.Context, c *logical.CreateSlot, w ResultWriter) error {
 	if err := s.mayCreateSlot(c); err != nil {
+		return err
+	}
+	if err := checkPlugin(c.Plugin); err != nil {
 		return err
 	}
 	slot, snapshot, err := s.e.CreateSlot(ctx, SlotRequest{Name: c.Name, Plugin: c.Plugin, Temporary: c.Temporary}, s.start.ProcessID)
