@@ -13,12 +13,14 @@ import (
 type Stream struct {
 	reader *ChangeReader
 	plugin plugin
+	until  log.Offset
 }
 
 // StreamConfig says what a stream is of.
 type StreamConfig struct {
 	Replica *sm.Replica
 	From    log.Offset // the first transaction is the one that commits here or later
+	Until   log.Offset // there are none that commit here or later; 0 for no end
 	Plugin  string
 	Options []Option
 	Format  *types.Format // how values become text
@@ -32,7 +34,7 @@ func NewStream(c StreamConfig) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stream{reader: NewChangeReader(c.Replica, c.From), plugin: p}, nil
+	return &Stream{reader: NewChangeReader(c.Replica, c.From), plugin: p, until: c.Until}, nil
 }
 
 // Binary reports whether the messages are no text.
@@ -46,6 +48,9 @@ func (s *Stream) Next() (step Step, sent bool, err error) {
 	}
 	switch step {
 	case Begin:
+		if s.until != 0 && s.reader.Header().Commit >= s.until {
+			return CaughtUp, false, nil
+		}
 		err = s.plugin.begin(s.reader)
 	case Change:
 		err = s.plugin.change(s.reader)
@@ -54,6 +59,9 @@ func (s *Stream) Next() (step Step, sent bool, err error) {
 	}
 	return step, sent, err
 }
+
+// TransactionID is the number that the transaction has in the messages.
+func (s *Stream) TransactionID() uint32 { return transactionID(s.reader.Header().Start) }
 
 // Position is the end of what has been handed out whole: every transaction that has
 // not, commits at this offset or later.
