@@ -135,7 +135,7 @@ func (s *Session) runtime(ctx context.Context, st *statement, txn *sm.Txn, v *sm
 	ec := s.context(txn.Catalog(), in)
 	ec.Params = st.params
 	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, Planner: &exec.Planner{Plans: s.e.cfg.Executor.Plans, Meaning: s.meaning},
-		SearchPath: s.meaning.SearchPath, User: s.start.User,
+		SearchPath: s.meaning.SearchPath, User: s.start.User, Text: st.query.Text(), Announces: true,
 		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Txn: txn, Session: sessionInfo{s}, SearchPath: s.meaning.SearchPath}}
 	if s.tx != nil {
 		rt.Constraints = s.tx.keys
@@ -374,7 +374,7 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 func (s *Session) attempt(ctx context.Context, st *statement, now int64, w ResultWriter,
 	open func([]Column) (exec.Sink, error), asked *validatedSession) (prog *exec.Program, tag string, digest []byte, err error) {
 	tx := s.tx
-	in := exec.ContextInputs{TxnTime: tx.began, StmtTime: now, ClockTime: s.e.now, Seed: tx.seed, Statement: len(tx.statements), Sequences: tx.seqs}
+	in := exec.ContextInputs{TxnTime: tx.began, StmtTime: now, ClockTime: s.e.now, Seed: tx.seed, Statement: len(tx.statements), Sequences: tx.seqs, Messages: tx.seqs}
 	if prog, err = s.program(st, tx.txn.Catalog(), in, !st.query.Select()); err != nil {
 		return nil, "", nil, err
 	}
