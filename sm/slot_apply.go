@@ -122,11 +122,16 @@ func (a *applier) acquireSlot(s Slot, c *log.SlotChange) error {
 // Being told twice changes nothing, so a holder may ask again when it does not know
 // what has become of its question.
 func (a *applier) advanceSlot(s Slot, c *log.SlotChange) error {
-	if c.Generation != s.Generation || !s.Active && c.Op == log.SlotAdvance {
+	if c.Generation != s.Generation {
 		return s.TakenFrom(c.Session)
 	}
-	if err := s.Unusable(a.state.floor); err != nil && c.Op == log.SlotAdvance {
-		return err
+	if c.Op == log.SlotAdvance {
+		if err := s.Unusable(a.state.floor); err != nil {
+			return err
+		}
+		if !s.Active {
+			return s.TakenFrom(c.Session)
+		}
 	}
 	moved := s.Active && s.Invalid == "" && a.confirm(&s, c.To)
 	release := s.Active && c.Op == log.SlotRelease && !s.Temporary
