@@ -229,8 +229,11 @@ func TestAckSlot(t *testing.T) {
 	defer txn.Close()
 	require.Equal(t, sqlstate.UndefinedObject, sqlstate.CodeOf(txn.AckSlot("s", 1)))
 	require.Empty(t, change(t, r, log.SlotChange{Op: log.SlotCreate}))
+	require.Equal(t, sqlstate.ObjectNotInPrerequisiteState, sqlstate.CodeOf(txn.AckSlot("s", end)))
 	require.NoError(t, txn.AckSlot("s", end+1_000_000), "ahead of what a view shows")
 	require.Equal(t, sqlstate.ObjectNotInPrerequisiteState, sqlstate.CodeOf(txn.AckSlot("s", end+1_000_000)))
+	must(t, r, "insert a 9 p 9")
+	require.NoError(t, v.Begin().AckSlot("s", 1), "what the slot was then is not known")
 }
 
 // TestSlotInvalidated: a slot whose changes are not retained any more is of no use
