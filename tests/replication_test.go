@@ -477,7 +477,7 @@ func TestReplicationEnds(t *testing.T) {
 	require.Equal(t, "1", r.one("SELECT 1"))
 
 	// One that says nothing is asked, and then given up.
-	r = &consumer{client: newClient(t, addr, "replication", "database", "wal_sender_timeout", "200ms"), slot: "s"}
+	r = &consumer{client: newClient(t, addr, "replication", "database", "wal_sender_timeout", "1s"), slot: "s"}
 	r.start(0)
 	asked := false
 	for {
@@ -492,10 +492,10 @@ func TestReplicationEnds(t *testing.T) {
 	require.True(t, asked)
 
 	// One that answers is not.
-	r = &consumer{client: newClient(t, addr, "replication", "database", "wal_sender_timeout", "200ms"), slot: "s"}
+	r = &consumer{client: newClient(t, addr, "replication", "database", "wal_sender_timeout", "1s"), slot: "s"}
 	r.start(0)
 	for range 10 {
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 		r.acknowledge(0)
 	}
 	c.exec("INSERT INTO t VALUES (1)")
