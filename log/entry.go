@@ -22,14 +22,24 @@ const (
 	KindFence       Kind = 6 // switch the semantics version
 	KindCheck       Kind = 7 // replicas note their checksums, to compare them
 	KindVote        Kind = 8 // what one replica has noted
+	KindSlot        Kind = 9 // create, move, take or drop a consumer's slot
 )
 
 // Semantics is the version of apply's behaviour. An entry is executed with the
 // semantics it was proposed under.
 type Semantics uint32
 
+// The versions of apply's behaviour, by what each has brought.
+const (
+	// SemanticsFirst is that of the first logs.
+	SemanticsFirst Semantics = 1
+	// SemanticsDefinitions makes each definition leave a message for consumers, and
+	// lets statements that write ask pg_is_in_recovery().
+	SemanticsDefinitions Semantics = 2
+)
+
 // CurrentSemantics is what this code proposes.
-const CurrentSemantics Semantics = 1
+const CurrentSemantics = SemanticsDefinitions
 
 // Seed is the 128-bit seed from which random() and gen_random_uuid() are drawn.
 // It is drawn for each entry anew and tells it apart from all others: an entry
@@ -91,6 +101,9 @@ type Entry struct {
 	// for a while which entries they have applied; one that may have been applied
 	// before that must not be applied again.
 	Earliest Place
+
+	// Slot belongs to KindSlot.
+	Slot *SlotChange
 }
 
 // TransactionID is the number of a transaction, which clients may ask for before
