@@ -71,6 +71,7 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 		Database: name,
 		Node:     nodeNumber(n.self()),
 		LogID:    r.Log,
+		System:   n.cluster(),
 		Replica:  replica,
 		Log:      shard,
 		Executor: executor,
@@ -126,7 +127,7 @@ func (db *database) status() replicaStatus {
 	s := replicaStatus{
 		Log: db.log, Replica: db.shard.Replica(),
 		Index: pos.Index, Offset: pos.Offset, End: pos.End, LogTime: pos.Time,
-		Sessions: db.engine.Sessions(),
+		Sessions: db.engine.Sessions(), Process: db.engine.Process(),
 	}
 	if leader, term, ok := db.shard.Leader(); ok {
 		s.Leader, s.Term = leader, term

@@ -22,6 +22,7 @@ const (
 	KindFence       Kind = 6 // switch the semantics version
 	KindCheck       Kind = 7 // replicas note their checksums, to compare them
 	KindVote        Kind = 8 // what one replica has noted
+	KindSlot        Kind = 9 // create, move, take or drop a consumer's slot
 )
 
 // Semantics is the version of apply's behaviour. An entry is executed with the
@@ -32,7 +33,8 @@ type Semantics uint32
 const (
 	// SemanticsFirst is that of the first logs.
 	SemanticsFirst Semantics = 1
-	// SemanticsDefinitions makes each definition leave a message for consumers.
+	// SemanticsDefinitions makes each definition leave a message for consumers, and
+	// lets statements that write ask pg_is_in_recovery().
 	SemanticsDefinitions Semantics = 2
 )
 
@@ -99,6 +101,9 @@ type Entry struct {
 	// for a while which entries they have applied; one that may have been applied
 	// before that must not be applied again.
 	Earliest Place
+
+	// Slot belongs to KindSlot.
+	Slot *SlotChange
 }
 
 // TransactionID is the number of a transaction, which clients may ask for before

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/log/diskspace"
 	"github.com/tidemark-db/tidemark/sm/keys"
 )
@@ -46,4 +47,19 @@ func Garbage(r *Replica) ([]string, error) {
 		}
 	}
 	return out, errors.Join(it.Error(), it.Close())
+}
+
+// InvalidateSlots raises the floor as an entry would, and invalidates the slots that
+// are left behind.
+func InvalidateSlots(r *Replica, floor log.Offset) error {
+	r.applyMu.Lock()
+	defer r.applyMu.Unlock()
+	a := r.newApplier()
+	a.state.floor = floor
+	err := a.invalidateSlots(floor)
+	a.settle(a.state.index+1, log.Seed{}, 0)
+	if err == nil {
+		err = a.commit()
+	}
+	return errors.Join(err, a.close())
 }

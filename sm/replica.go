@@ -62,6 +62,7 @@ type published struct {
 	nextIDs    nextIDs
 	loads      *loadTable  // nil when there never were any
 	checks     *checkTable // nil when there never were any
+	slots      *slotTable
 }
 
 // nextIDs are the numbers that a transaction hands out.
@@ -117,6 +118,7 @@ type contents struct {
 	state    state
 	loads    *loadTable
 	checks   *checkTable
+	slots    *slotTable
 	repeats  *repeats
 	sums     map[catalog.StorageID]storageSum
 	catalog  *catalog.Catalog
@@ -132,6 +134,9 @@ func readContents(s *store) (c contents, err error) {
 		return c, err
 	}
 	if c.checks, err = readChecks(s); err != nil {
+		return c, err
+	}
+	if c.slots, err = readSlots(s, c.state.slots); err != nil {
 		return c, err
 	}
 	if c.repeats, err = readRepeats(s, c.state.place); err != nil {
@@ -158,10 +163,13 @@ func (r *Replica) install(s *store, c contents) {
 	r.sumsMu.Unlock()
 	r.recent.reset(st.offset)
 	r.catalogs.reset(c.catalog, c.versions)
-	r.published.Store(&published{
-		position: st.position(), catalog: c.catalog, store: s, loads: c.loads, checks: c.checks,
+	old := r.published.Swap(&published{
+		position: st.position(), catalog: c.catalog, store: s, loads: c.loads, checks: c.checks, slots: c.slots,
 		nextIDs: nextIDs{id: st.nextID, storage: st.nextStorage, row: st.nextRow},
 	})
+	if old != nil {
+		close(old.slots.changed)
+	}
 	r.waiters.reached(st.offset)
 	r.judge(c.checks)
 	r.keepReport()
@@ -185,9 +193,12 @@ func (r *Replica) publish(a *applier) error {
 	err := errors.Join(old.store.points.advance(), old.store.scans.advance())
 	r.published.Store(&published{
 		position: a.state.position(), catalog: a.cat, store: old.store, generation: old.store.scans.generation.Load(),
-		loads: a.loads, checks: a.checks,
+		loads: a.loads, checks: a.checks, slots: a.slots,
 		nextIDs: nextIDs{id: a.state.nextID, storage: a.state.nextStorage, row: a.state.nextRow},
 	})
+	if a.slots != old.slots {
+		close(old.slots.changed)
+	}
 	r.waiters.reached(a.state.offset)
 	return err
 }

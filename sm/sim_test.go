@@ -175,26 +175,33 @@ type history struct {
 	models    map[log.Offset]model
 	digests   map[log.Offset]log.Digest // by scans
 	vote      log.Vote                  // the last one
+	slots     map[log.Index][]sm.Slot
 }
 
 // record runs a random log on one replica, one entry at a time, and compares it
 // with the model after each.
 func record(t *testing.T, rnd *rand.Rand, n int) *history {
-	h := &history{positions: map[log.Index]sm.Position{}, models: map[log.Offset]model{0: {}}, digests: map[log.Offset]log.Digest{}}
+	h := &history{positions: map[log.Index]sm.Position{}, models: map[log.Offset]model{0: {}}, digests: map[log.Offset]log.Digest{},
+		slots: map[log.Index][]sm.Slot{}}
 	r := one(t)
 	m := model{}
 	index := log.Index(0)
 	loads := &loadModel{rnd: rnd, r: r, seen: map[string]int{}}
+	slots := &slotModel{rnd: rnd, r: r, slots: map[string]sm.Slot{}}
 	for range n {
 		index += log.Index(1 + rnd.IntN(2))
 		if len(h.entries) > 0 && rnd.IntN(8) == 0 {
 			h.repeat(t, rnd, r, index)
+			h.slots[index] = r.Slots()
 			continue
 		}
 		lines := script(rnd)
 		data, step := loads.step(t, m)
 		if data == nil && rnd.IntN(8) == 0 {
 			data, step = h.compare(t, rnd, r), func() (model, bool, bool) { return m, true, false }
+		}
+		if data == nil {
+			data, step = slots.step(t, m)
 		}
 		if data == nil {
 			data = entry(t, lines...)
@@ -219,7 +226,8 @@ func record(t *testing.T, rnd *rand.Rand, n int) *history {
 			h.offsets = append(h.offsets, res.Offset)
 			h.models[res.Offset] = m.clone()
 		}
-		h.positions[index] = r.Position()
+		h.positions[index], h.slots[index] = r.Position(), r.Slots()
+		require.Equal(t, slots.list(), r.Slots())
 	}
 	for _, name := range []string{"a", "b", "c"} {
 		require.Equal(t, m.dump(name), latest(t, r, name))
@@ -346,6 +354,7 @@ func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [
 	same := func() {
 		if at := r.Applied(); at > 0 {
 			require.Equal(t, h.positions[at], r.Position())
+			require.Equal(t, h.slots[at], r.Slots())
 		}
 	}
 	for i := next(); i < len(h.entries); i = next() {

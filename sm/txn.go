@@ -40,6 +40,7 @@ type Txn struct {
 	loads  []adopted
 	met    []keys.LoadID // by the last lookup
 	dooms  []doom
+	acks   []slotAck
 	deltas []storageDelta
 	seqs   map[catalog.ID]sequenceState
 
@@ -245,6 +246,7 @@ type Mark struct {
 	cat               *catalog.Catalog
 	deltas            []storageDelta
 	loads, own, dooms int
+	acks              int
 	span              log.Offset
 }
 
@@ -253,7 +255,7 @@ type Mark struct {
 func (t *Txn) Savepoint() Mark {
 	return Mark{
 		undo: len(t.over.undo), changes: len(t.changes), cat: t.cat, deltas: slices.Clone(t.deltas),
-		loads: len(t.loads), own: len(t.base.own), dooms: len(t.dooms), span: t.span,
+		loads: len(t.loads), own: len(t.base.own), dooms: len(t.dooms), acks: len(t.acks), span: t.span,
 	}
 }
 
@@ -265,7 +267,7 @@ func (t *Txn) RollbackTo(m Mark) {
 	t.changes = t.changes[:m.changes]
 	t.cat, t.span = m.cat, m.span
 	t.deltas = append(t.deltas[:0], m.deltas...)
-	t.loads, t.base.own, t.dooms = t.loads[:m.loads], t.base.own[:m.own], t.dooms[:m.dooms]
+	t.loads, t.base.own, t.dooms, t.acks = t.loads[:m.loads], t.base.own[:m.own], t.dooms[:m.dooms], t.acks[:m.acks]
 }
 
 // SetBudget bounds what a speculative transaction may change, as its entry will be

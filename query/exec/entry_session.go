@@ -58,8 +58,10 @@ func (s *entrySession) SetSetting(string, string, bool) error {
 }
 
 // Call implements expr.SessionInfo.
-func (s *entrySession) Call(name string, _ []types.Datum) (types.Datum, bool, error) {
+func (s *entrySession) Call(name string, args []types.Datum) (types.Datum, bool, error) {
 	switch name {
+	case expr.AckName:
+		return args[1], true, s.txn.AckSlot(args[0].Str(), log.Offset(args[1].LSN()))
 	case "current_user", "session_user", "user", "current_role":
 		return types.String(s.entry.Role), true, nil
 	case "current_database", "current_catalog":
@@ -81,6 +83,11 @@ func (s *entrySession) Call(name string, _ []types.Datum) (types.Datum, bool, er
 		return types.Int(int64(s.entry.TransactionID())), true, nil
 	case "version":
 		return types.String(VersionText), true, nil
+	case "pg_is_in_recovery":
+		// What writes is executed where PostgreSQL would have its primary.
+		if s.entry.Semantics >= log.SemanticsDefinitions {
+			return types.Bool(false), true, nil
+		}
 	}
 	return types.NullDatum, false, unsupported("function %s in a statement that writes", name)
 }
@@ -102,6 +109,12 @@ func (s *entrySession) Nodes() []syscat.NodeInfo { return nil }
 
 // Replicas implements syscat.Session.
 func (s *entrySession) Replicas() []syscat.ReplicaInfo { return nil }
+
+// Senders implements syscat.Session.
+func (s *entrySession) Senders() []syscat.Sender { return nil }
+
+// Slots implements syscat.Session.
+func (s *entrySession) Slots() []syscat.SlotInfo { return nil }
 
 // Formatter implements syscat.Session.
 func (s *entrySession) Formatter() *types.Format { return s.meaning.Format }
