@@ -73,8 +73,9 @@ func sampleEntries() map[string]*Entry {
 		"check": with(KindCheck, func(e *Entry) {
 			e.Time, e.Check = math.MinInt64, &Check{Scan: true, Voters: []ReplicaID{1, math.MaxUint64}}
 		}),
-		"vote":  with(KindVote, func(e *Entry) { e.Vote = &Vote{Check: 1 << 40, Replica: 3, Digest: Digest{0: 1, 15: 0xff}} }),
-		"fence": with(KindFence, func(e *Entry) { e.Semantics = 2; e.Earliest = 1 << 40 }),
+		"vote":     with(KindVote, func(e *Entry) { e.Vote = &Vote{Check: 1 << 40, Replica: 3, Digest: Digest{0: 1, 15: 0xff}} }),
+		"truncate": with(KindTruncate, func(e *Entry) { e.Truncate = &Truncate{Floor: math.MaxUint64} }),
+		"fence":    with(KindFence, func(e *Entry) { e.Semantics = 2; e.Earliest = 1 << 40 }),
 	}
 }
 
@@ -180,7 +181,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	cases := map[string][]byte{
 		"bytes after the end":     append(bytes.Clone(good), 0),
-		"unknown kind":            replace(good, 4, 9),
+		"unknown kind":            replace(good, 4, 0x7f),
 		"fewer fields":            {FormatVersion, 0x91, 1},
 		"a float for an integer":  replace(good, 4, 0xcb),
 		"a nil for an integer":    replace(good, 4, 0xc0),

@@ -8,7 +8,7 @@ import (
 // The number of fields of each struct in format version 1, and the fewest
 // bytes that one takes in an array (its header and one byte a field).
 const (
-	entryFields     = 23
+	entryFields     = 24
 	settingFields   = 2
 	statementFields = 8
 	paramFields     = 2
@@ -84,12 +84,13 @@ func (e *Entry) encode(w *writer) {
 	e.Check.encode(w)
 	e.Vote.encode(w)
 	w.uint(uint64(e.Earliest))
+	e.Truncate.encode(w)
 }
 
 func (e *Entry) decode(r *reader) {
 	r.fields(entryFields)
 	e.Kind = Kind(r.uint(math.MaxUint8))
-	if r.err == nil && (e.Kind < KindCommand || e.Kind > KindVote) {
+	if r.err == nil && (e.Kind < KindCommand || e.Kind > KindTruncate) {
 		r.fail("unknown kind %d", e.Kind)
 	}
 	e.Semantics = Semantics(r.uint(math.MaxUint32))
@@ -127,6 +128,7 @@ func (e *Entry) decode(r *reader) {
 	e.Check = decodeCheck(r)
 	e.Vote = decodeVote(r)
 	e.Earliest = Place(r.uint(math.MaxUint64))
+	e.Truncate = decodeTruncate(r)
 }
 
 func (s *Statement) encode(w *writer) {

@@ -18,6 +18,29 @@ func StoreOptions(o Options) *pebble.Options {
 	return pebbleOptions(&o, &spaceFS{FS: o.FS, space: &diskspace.Writer{}}, nil)
 }
 
+// Keys counts what is in the store by key space, superseded versions included.
+func Keys(r *Replica) (map[keys.Space]int, error) {
+	p, err := r.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer p.store.release()
+	it, err := p.store.db.NewIter(nil)
+	if err != nil {
+		return nil, err
+	}
+	out := map[keys.Space]int{}
+	for ok := it.First(); ok; ok = it.Next() {
+		out[keys.Space(it.Key()[0])]++
+	}
+	return out, errors.Join(it.Error(), it.Close())
+}
+
+// DiskBytes is what the store takes on the disk.
+func DiskBytes(r *Replica) uint64 {
+	return r.published.Load().store.db.Metrics().DiskSpaceUsage()
+}
+
 // Garbage lists the keys that belong to loads which are not committed.
 func Garbage(r *Replica) ([]string, error) {
 	p, err := r.acquire()
