@@ -126,7 +126,7 @@ func (db *database) status() replicaStatus {
 	s := replicaStatus{
 		Log: db.log, Replica: db.shard.Replica(),
 		Index: pos.Index, Offset: pos.Offset, End: pos.End, LogTime: pos.Time,
-		Sessions: db.engine.Sessions(),
+		Sessions: db.engine.Sessions(), Process: db.engine.Process(),
 	}
 	if leader, term, ok := db.shard.Leader(); ok {
 		s.Leader, s.Term = leader, term

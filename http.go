@@ -100,6 +100,12 @@ func (e *endpoints) writeReplicas(w io.Writer) {
 	for _, db := range e.node.databases.all() {
 		gauge(w, "log_applied_index", uint64(db.replica.Applied()), "database", db.name())
 		gauge(w, "sql_sessions", db.engine.Sessions(), "database", db.name())
+		for _, s := range db.engine.Slots() {
+			labels := []string{"database", db.name(), "slot", s.Name}
+			gauge(w, "slot_lag_bytes", s.LagBytes, labels...)
+			gauge(w, "slot_lag_seconds", s.Lag.Seconds(), labels...)
+			gauge(w, "slot_active", boolGauge(s.Active), labels...)
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func (n *Node) Nodes() []query.NodeInfo {
 			continue
 		}
 		info := query.NodeInfo{
-			ID: id, SQLAddr: row.Addrs.SQL, RaftAddr: row.Addrs.Raft, HTTPAddr: row.Addrs.HTTP,
+			ID: id, Number: nodeNumber(id), SQLAddr: row.Addrs.SQL, RaftAddr: row.Addrs.Raft, HTTPAddr: row.Addrs.HTTP,
 			State: row.State, Self: id == n.self(), Leading: leading[id], DiskFree: -1,
 		}
 		if other, ok := n.peers.get(id); ok {

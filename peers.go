@@ -180,6 +180,21 @@ func (p *peers) ask(ctx context.Context, addr string) error {
 	return nil
 }
 
+// HolderAlive implements query.Cluster: the owner's node is asked for its status.
+func (n *Node) HolderAlive(ctx context.Context, owner log.Owner) bool {
+	for _, other := range n.peers.all() {
+		if nodeNumber(other.Node) != owner.Node {
+			continue
+		}
+		if err := n.peers.ask(ctx, other.HTTP); err != nil {
+			return false
+		}
+		s, _ := n.board.get(other.Node)
+		return s != nil && slices.ContainsFunc(s.Replicas, func(r replicaStatus) bool { return r.Process == owner.Process })
+	}
+	return false
+}
+
 // take takes in another node's status.
 func (p *peers) take(s *nodeStatus) {
 	if s.Node == "" || s.Node == p.node.self() || s.Cluster != p.node.cluster() || p.node.isRemoved(s.Node) {

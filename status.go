@@ -19,9 +19,11 @@ type replicaStatus struct {
 	Offset  log.Offset    `json:"offset"`
 	End     log.Offset    `json:"end"`
 	// LogTime is that of the last applied entry, in microseconds since 2000-01-01 UTC.
-	LogTime  int64  `json:"log_time"`
-	Sessions int    `json:"sessions,omitempty"`
-	Halted   string `json:"halted,omitempty"`
+	LogTime  int64 `json:"log_time"`
+	Sessions int   `json:"sessions,omitempty"`
+	// Process names the database's engine, for those who ask whether it runs still.
+	Process uint64 `json:"process,omitempty"`
+	Halted  string `json:"halted,omitempty"`
 	// Fenced: its state is not what the majority's is; it must be built anew.
 	Fenced bool `json:"fenced,omitempty"`
 }

@@ -73,7 +73,13 @@ func sampleEntries() map[string]*Entry {
 		"check": with(KindCheck, func(e *Entry) {
 			e.Time, e.Check = math.MinInt64, &Check{Scan: true, Voters: []ReplicaID{1, math.MaxUint64}}
 		}),
-		"vote":     with(KindVote, func(e *Entry) { e.Vote = &Vote{Check: 1 << 40, Replica: 3, Digest: Digest{0: 1, 15: 0xff}} }),
+		"vote": with(KindVote, func(e *Entry) { e.Vote = &Vote{Check: 1 << 40, Replica: 3, Digest: Digest{0: 1, 15: 0xff}} }),
+		"slot_create": with(KindSlot, func(e *Entry) {
+			e.Slot = &SlotChange{Op: SlotCreate, Name: "orders", Plugin: "pgoutput", Temporary: true, Owner: Owner{Node: math.MaxUint64, Process: 7}, Session: math.MinInt32}
+		}),
+		"slot_advance": with(KindSlot, func(e *Entry) {
+			e.Slot = &SlotChange{Op: SlotRewind, Name: "orders", Session: 17, Generation: math.MaxUint64, To: math.MaxUint64, Steal: true}
+		}),
 		"truncate": with(KindTruncate, func(e *Entry) { e.Truncate = &Truncate{Floor: math.MaxUint64} }),
 		"fence":    with(KindFence, func(e *Entry) { e.Semantics = 2; e.Earliest = 1 << 40 }),
 	}

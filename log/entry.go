@@ -22,6 +22,7 @@ const (
 	KindFence       Kind = 6  // switch the semantics version
 	KindCheck       Kind = 7  // replicas note their checksums, to compare them
 	KindVote        Kind = 8  // what one replica has noted
+	KindSlot        Kind = 9  // create, move, take or drop a consumer's slot
 	KindTruncate    Kind = 10 // raise the floor of the history that is retained
 )
 
@@ -93,7 +94,8 @@ type Entry struct {
 	// before that must not be applied again.
 	Earliest Place
 
-	// Truncate belongs to KindTruncate.
+	// Slot belongs to KindSlot, Truncate to KindTruncate.
+	Slot     *SlotChange
 	Truncate *Truncate
 }
 

@@ -8,7 +8,7 @@ import (
 // The number of fields of each struct in format version 1, and the fewest
 // bytes that one takes in an array (its header and one byte a field).
 const (
-	entryFields     = 24
+	entryFields     = 25
 	settingFields   = 2
 	statementFields = 8
 	paramFields     = 2
@@ -84,6 +84,7 @@ func (e *Entry) encode(w *writer) {
 	e.Check.encode(w)
 	e.Vote.encode(w)
 	w.uint(uint64(e.Earliest))
+	e.Slot.encode(w)
 	e.Truncate.encode(w)
 }
 
@@ -128,6 +129,7 @@ func (e *Entry) decode(r *reader) {
 	e.Check = decodeCheck(r)
 	e.Vote = decodeVote(r)
 	e.Earliest = Place(r.uint(math.MaxUint64))
+	e.Slot = decodeSlot(r)
 	e.Truncate = decodeTruncate(r)
 }
 

@@ -22,8 +22,8 @@ type Load struct {
 	Line int64
 }
 
-// Owner names a process that stages rows: whether it still lives is what its
-// node knows.
+// Owner names a process that stages rows or holds a slot: whether it still lives
+// is what its node knows.
 type Owner struct {
 	Node    uint64
 	Process uint64 // drawn at random when the process starts

@@ -40,6 +40,10 @@ type Cluster interface {
 	RemoveNode(ctx context.Context, node string) error
 	ReplaceNode(ctx context.Context, node string) error
 
+	// HolderAlive asks the owner's node whether that process still runs. It is
+	// false also when the node does not answer before ctx ends.
+	HolderAlive(ctx context.Context, owner log.Owner) bool
+
 	// CheckDatabase has every replica of a database look at all it stores.
 	CheckDatabase(ctx context.Context, database string) ([]CheckReport, error)
 }
@@ -73,6 +77,7 @@ type (
 	NodeState    = syscat.NodeState
 	ReplicaInfo  = syscat.ReplicaInfo
 	ReplicaRole  = syscat.ReplicaRole
+	SlotInfo     = syscat.SlotInfo
 )
 
 // The states of a node.

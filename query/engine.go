@@ -66,10 +66,14 @@ type Engine struct {
 	fresh   freshness
 	scripts *lru.Cache[string, []plan.Command]
 	blocks  *sequenceBlocks
-	// owner is this process as large transactions name it; loading has room for
+	// owner is this process as large transactions and slots name it; loading has room for
 	// the chunks that may be on their way.
 	owner   log.Owner
 	loading chan struct{}
+	// holds are the slots that this process holds; slotsDue, with room for one,
+	// says that they are to be looked after.
+	holds    holds
+	slotsDue chan struct{}
 
 	mu       sync.Mutex
 	name     string // of the database
@@ -107,6 +111,7 @@ func NewEngine(cfg EngineConfig) *Engine {
 	process := e.cfg.Seed()
 	e.owner = log.Owner{Node: cfg.Node, Process: binary.LittleEndian.Uint64(process[:])}
 	e.loading = make(chan struct{}, chunksInFlight)
+	e.slotsDue = make(chan struct{}, 1)
 	return e
 }
 

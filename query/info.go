@@ -40,6 +40,9 @@ func (i sessionInfo) Call(name string, args []types.Datum) (types.Datum, bool, e
 	if d, ok, err := i.cluster(name, args); ok {
 		return d, true, err
 	}
+	if d, ok, err := i.slot(name, args); ok {
+		return d, true, err
+	}
 	switch name {
 	case expr.OutcomeName:
 		d, err := i.s.outcomeOf(args[0].Str())
@@ -160,6 +163,9 @@ func (i sessionInfo) Replicas() []ReplicaInfo {
 	}
 	return nil
 }
+
+// Slots implements syscat.Session.
+func (i sessionInfo) Slots() []SlotInfo { return i.s.e.Slots() }
 
 // User implements syscat.Session.
 func (i sessionInfo) User() string { return i.s.start.User }

@@ -22,12 +22,13 @@ const (
 	orphanAfter = time.Hour
 )
 
-// Maintain cleans up after large transactions and has replicas compared until ctx
-// ends. The log must be ready.
+// Maintain cleans up after large transactions and sessions with slots, and has
+// replicas compared, until ctx ends. The log must be ready.
 func (e *Engine) Maintain(ctx context.Context) {
-	var comparing sync.WaitGroup
-	defer comparing.Wait()
-	comparing.Go(func() { e.compare(ctx) })
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { e.compare(ctx) })
+	beside.Go(func() { e.tend(ctx) })
 	ticker := time.NewTicker(janitorEvery)
 	defer ticker.Stop()
 	for {

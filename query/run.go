@@ -3,7 +3,6 @@ package query
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/exec"
@@ -446,46 +445,6 @@ func readOnlyError(st *plan.Statement) error {
 		name = st.Writer + "()"
 	}
 	return sqlstate.New(sqlstate.ReadOnlySQLTransaction, "cannot execute %s in a read-only transaction", name)
-}
-
-// wait runs WAIT FOR LSN.
-func (s *Session) wait(ctx context.Context, c *plan.Wait, w ResultWriter, describe bool) error {
-	off, isToken, err := s.target(c.Target)
-	if err != nil {
-		return err
-	}
-	timeout := c.Timeout
-	if timeout < 0 {
-		timeout = s.waitTimeout()
-	}
-	timeout = max(timeout, time.Millisecond)
-	status := "success"
-	if isToken {
-		inner, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		err = s.waitToken(ctx, inner, c.Target)
-	} else {
-		err = s.waitUntil(ctx, off, timeout)
-	}
-	if err != nil {
-		if !c.NoThrow || ctx.Err() != nil || sqlstate.CodeOf(err) != sqlstate.QueryCanceled {
-			return err
-		}
-		status = "timeout"
-	}
-	return sendText(w, describe, "status", status, "WAIT")
-}
-
-// waitToken is WAIT FOR with a token.
-func (s *Session) waitToken(ctx, inner context.Context, token string) error {
-	level, _ := s.settings.get(settingReadConsistency)
-	asked := level == readLinearizable
-	if asked {
-		if err := s.e.fresh.confirm(inner); err != nil {
-			return s.readError(ctx, err, 0)
-		}
-	}
-	return s.waitFor(ctx, inner, token, asked)
 }
 
 // sendText sends one row with one text value.

@@ -230,6 +230,7 @@ func (s *Session) Close() {
 	s.dropTransaction()
 	s.closePortals(func(*portal) bool { return true })
 	s.e.forget(s)
+	s.e.releaseSlots(s.start.ProcessID)
 }
 
 // busy notes what the session is doing for pg_stat_activity.

@@ -11,6 +11,7 @@ import (
 	"github.com/tidemark-db/tidemark/query/parser"
 	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/query/syscat"
+	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
@@ -99,6 +100,7 @@ var variableList = []variable{
 	{name: "max_connections", value: "500", kind: "integer", category: catPreset, fixed: true, desc: "Sets the maximum number of concurrent connections."},
 	{name: "max_identifier_length", value: "63", kind: "integer", category: catPreset, fixed: true, desc: "Shows the maximum identifier length."},
 	{name: "max_index_keys", value: "32", kind: "integer", category: catPreset, fixed: true, desc: "Shows the maximum number of index keys."},
+	{name: "max_replication_slots", value: strconv.Itoa(sm.MaxSlots), kind: "integer", category: catPreset, fixed: true, desc: "Sets the maximum number of slots that a database has."},
 	{name: "row_security", value: "on", kind: "bool", category: catClient, desc: "Accepted; there are no row policies."},
 	{name: exec.SettingSearchPath, value: `"$user", public`, kind: "string", category: catClient, meaning: true, desc: "Sets the schema search order for names that are not schema-qualified."},
 	{name: "server_encoding", value: "UTF8", kind: "string", category: catPreset, fixed: true, desc: "Shows the server (database) character set encoding."},

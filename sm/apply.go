@@ -33,6 +33,7 @@ type applier struct {
 	outcomes map[string]*Outcome
 	loads    *loadTable
 	checks   *checkTable
+	slots    *slotTable
 	// index is that of the entry being applied.
 	index log.Index
 	// verdict says that the replica stops once the batch is committed.
@@ -164,7 +165,7 @@ func (r *Replica) newApplier() *applier {
 	a := &applier{
 		r: r, state: r.state, cat: p.catalog, over: &overlay{}, batch: p.store.db.NewBatch(),
 		sums: map[catalog.StorageID]storageSum{}, seqs: map[catalog.ID]committedSequence{},
-		staged: map[log.StageID]stagedChunks{}, outcomes: map[string]*Outcome{}, loads: p.loads, checks: p.checks,
+		staged: map[log.StageID]stagedChunks{}, outcomes: map[string]*Outcome{}, loads: p.loads, checks: p.checks, slots: p.slots,
 	}
 	a.base = base{store: p.store, points: &a.pool.points, scans: &a.pool.scans, asOf: keys.MaxVersion, loads: p.loads}
 	return a
@@ -251,6 +252,8 @@ func (a *applier) execute(e *log.Entry, data []byte) (*log.Result, error) {
 		return a.noteCheck(e.Check)
 	case log.KindVote:
 		return a.countVote(e.Vote)
+	case log.KindSlot:
+		return a.changeSlot(e)
 	case log.KindTruncate:
 		return a.truncate(e.Truncate)
 	}

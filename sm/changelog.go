@@ -223,7 +223,7 @@ func (it *ChangeIter) Txn() (TxnHeader, error) {
 // greater than from and at most v's offset, in order. As for Changes, 0 means from
 // the oldest that is retained. It must be closed.
 func (v *View) Transactions(from log.Offset) *TxnIter {
-	if err := v.begins(from); err != nil {
+	if err := retained(from, v.Floor()); err != nil && from > 0 {
 		return &TxnIter{commands: &CommandIter{logIter: logIter{err: err}}}
 	}
 	return &TxnIter{commands: v.commandsIn(after(max(from, v.Floor())), 0)}

@@ -130,10 +130,12 @@ func (c *collector) trim() error {
 		return err
 	}
 	c.ledger.trimmed = c.horizon
+	// The ranges go from the beginning each time: a file of the store is removed at
+	// once where one range has all of it, and not where several do together.
 	return c.commit(func(b *pebble.Batch) error {
 		err := errors.Join(
-			b.DeleteRange(keys.AppendChange(nil, from), keys.AppendChange(nil, c.horizon), nil),
-			b.DeleteRange(keys.AppendCommand(nil, from, 0), keys.AppendCommand(nil, c.horizon, 0), nil),
+			b.DeleteRange(keys.SpaceStart(keys.Changes), keys.AppendChange(nil, c.horizon), nil),
+			b.DeleteRange(keys.SpaceStart(keys.Commands), keys.AppendCommand(nil, c.horizon, 0), nil),
 		)
 		if c.p.loads == nil {
 			return err
@@ -371,7 +373,9 @@ func (c *collector) pause() error {
 		select {
 		case <-time.After(rest):
 		case <-c.ctx.Done():
-			return c.ctx.Err()
+		}
+		if err := c.ctx.Err(); err != nil {
+			return err
 		}
 		if c.r.published.Load().store != c.store || c.store.closing.Load() || c.r.Halted() != nil {
 			return errStopped

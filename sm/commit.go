@@ -49,6 +49,9 @@ func (a *applier) commitTxn(t *Txn, data []byte) (log.Offset, error) {
 	if err := a.writeSequences(t, commit); err != nil {
 		return 0, err
 	}
+	if err := a.settleSlots(t); err != nil {
+		return 0, err
+	}
 	a.addDeltas(t, commit)
 	a.noteChanges(t, large, commit)
 	head := commandHead{

@@ -28,7 +28,7 @@ func (a *applier) truncate(q *log.Truncate) (*log.Result, error) {
 		return res, err
 	}
 	a.state.floor = floor
-	return res, nil
+	return res, a.invalidateSlots(floor)
 }
 
 // commitAt returns the offset of the last commit at or before off, which is not

@@ -67,6 +67,7 @@ type published struct {
 	nextIDs    nextIDs
 	loads      *loadTable  // nil when there never were any
 	checks     *checkTable // nil when there never were any
+	slots      *slotTable
 }
 
 // nextIDs are the numbers that a transaction hands out.
@@ -122,6 +123,7 @@ type contents struct {
 	state    state
 	loads    *loadTable
 	checks   *checkTable
+	slots    *slotTable
 	repeats  *repeats
 	sums     map[catalog.StorageID]storageSum
 	catalog  *catalog.Catalog
@@ -137,6 +139,9 @@ func readContents(s *store) (c contents, err error) {
 		return c, err
 	}
 	if c.checks, err = readChecks(s); err != nil {
+		return c, err
+	}
+	if c.slots, err = readSlots(s, c.state.slots); err != nil {
 		return c, err
 	}
 	if c.repeats, err = readRepeats(s, c.state.place); err != nil {
@@ -164,10 +169,13 @@ func (r *Replica) install(s *store, c contents) {
 	r.recent.reset(st.offset)
 	r.collected.Store(nil)
 	r.catalogs.reset(c.catalog, c.versions)
-	r.published.Store(&published{
-		position: st.position(), catalog: c.catalog, store: s, pin: s.pins.at(st.floor), loads: c.loads, checks: c.checks,
+	old := r.published.Swap(&published{
+		position: st.position(), catalog: c.catalog, store: s, pin: s.pins.at(st.floor), loads: c.loads, checks: c.checks, slots: c.slots,
 		nextIDs: nextIDs{id: st.nextID, storage: st.nextStorage, row: st.nextRow},
 	})
+	if old != nil {
+		close(old.slots.changed)
+	}
 	r.waiters.reached(st.offset)
 	r.judge(c.checks)
 	r.keepReport()
@@ -195,9 +203,12 @@ func (r *Replica) publish(a *applier) error {
 	err := errors.Join(old.store.points.advance(), old.store.scans.advance())
 	r.published.Store(&published{
 		position: a.state.position(), catalog: a.cat, store: old.store, pin: pin, generation: old.store.scans.generation.Load(),
-		loads: a.loads, checks: a.checks,
+		loads: a.loads, checks: a.checks, slots: a.slots,
 		nextIDs: nextIDs{id: a.state.nextID, storage: a.state.nextStorage, row: a.state.nextRow},
 	})
+	if a.slots != old.slots {
+		close(old.slots.changed)
+	}
 	r.waiters.reached(a.state.offset)
 	return err
 }

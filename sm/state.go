@@ -28,9 +28,13 @@ type state struct {
 	nextStorage catalog.StorageID
 	nextRow     uint64
 	nextLoad    keys.LoadID
+	generation  uint64 // of a slot: the last one that was handed out
 
 	// total is the checksum of everything: rows, descriptors, sequences.
 	total sum
+	// slots is the checksum of the slots, which views do not show: they change
+	// without a commit.
+	slots sum
 }
 
 const (
@@ -58,7 +62,7 @@ func (s *state) fields() []uint64 {
 		uint64(s.index), uint64(s.offset), uint64(s.end), uint64(s.time), uint64(s.failures),
 		uint64(s.catalog), uint64(s.epoch), uint64(s.semantics), uint64(s.floor),
 		uint64(s.nextID), uint64(s.nextStorage), s.nextRow, s.total.hi, s.total.lo,
-		uint64(s.nextLoad), uint64(s.place),
+		uint64(s.nextLoad), uint64(s.place), s.generation, s.slots.hi, s.slots.lo,
 	}
 }
 
@@ -90,6 +94,7 @@ func decodeState(b []byte) (state, error) {
 		catalog: log.Offset(f[5]), epoch: log.Epoch(f[6]), semantics: log.Semantics(f[7]), floor: log.Offset(f[8]),
 		nextID: catalog.ID(f[9]), nextStorage: catalog.StorageID(f[10]), nextRow: f[11], total: sum{hi: f[12], lo: f[13]},
 		nextLoad: keys.LoadID(f[14]), place: log.Place(f[15]),
+		generation: f[16], slots: sum{hi: f[17], lo: f[18]},
 	}, nil
 }
 

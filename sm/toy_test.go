@@ -84,6 +84,9 @@ func (x *toy) statement(t *sm.Txn, s *log.Statement) (string, error) {
 	if f[0] == "broken" {
 		return "", errors.New("an error without SQLSTATE")
 	}
+	if f[0] == "ack" {
+		return "ACK", t.AckSlot(f[1], log.Offset(arg(2)))
+	}
 	if f[0] == "fail" {
 		return "", sqlstate.New(sqlstate.DivisionByZero, "division by zero").WithHint("do not")
 	}

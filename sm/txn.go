@@ -39,6 +39,7 @@ type Txn struct {
 	loads  []adopted
 	met    []keys.LoadID // by the last lookup
 	dooms  []doom
+	acks   []slotAck
 	deltas []storageDelta
 	seqs   map[catalog.ID]sequenceState
 
@@ -244,6 +245,7 @@ type Mark struct {
 	cat               *catalog.Catalog
 	deltas            []storageDelta
 	loads, own, dooms int
+	acks              int
 }
 
 // Savepoint returns a mark to which RollbackTo can return. It is cheap enough
@@ -251,7 +253,7 @@ type Mark struct {
 func (t *Txn) Savepoint() Mark {
 	return Mark{
 		undo: len(t.over.undo), changes: len(t.changes), cat: t.cat, deltas: slices.Clone(t.deltas),
-		loads: len(t.loads), own: len(t.base.own), dooms: len(t.dooms),
+		loads: len(t.loads), own: len(t.base.own), dooms: len(t.dooms), acks: len(t.acks),
 	}
 }
 
@@ -263,7 +265,7 @@ func (t *Txn) RollbackTo(m Mark) {
 	t.changes = t.changes[:m.changes]
 	t.cat = m.cat
 	t.deltas = append(t.deltas[:0], m.deltas...)
-	t.loads, t.base.own, t.dooms = t.loads[:m.loads], t.base.own[:m.own], t.dooms[:m.dooms]
+	t.loads, t.base.own, t.dooms, t.acks = t.loads[:m.loads], t.base.own[:m.own], t.dooms[:m.dooms], t.acks[:m.acks]
 }
 
 // SetBudget bounds what a speculative transaction may change, as its entry will be

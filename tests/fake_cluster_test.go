@@ -34,6 +34,9 @@ func (f *fakeCluster) find(name string) int {
 	return slices.IndexFunc(f.databases, func(d query.DatabaseInfo) bool { return d.Name == name })
 }
 
+// HolderAlive implements query.Cluster.
+func (f *fakeCluster) HolderAlive(context.Context, log.Owner) bool { return true }
+
 func noSuchDatabase(name string) error {
 	return sqlstate.New(sqlstate.InvalidCatalogName, "database \"%s\" does not exist", name)
 }

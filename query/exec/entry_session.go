@@ -58,8 +58,10 @@ func (s *entrySession) SetSetting(string, string, bool) error {
 }
 
 // Call implements expr.SessionInfo.
-func (s *entrySession) Call(name string, _ []types.Datum) (types.Datum, bool, error) {
+func (s *entrySession) Call(name string, args []types.Datum) (types.Datum, bool, error) {
 	switch name {
+	case expr.AckName:
+		return args[1], true, s.txn.AckSlot(args[0].Str(), log.Offset(args[1].LSN()))
 	case "current_user", "session_user", "user", "current_role":
 		return types.String(s.entry.Role), true, nil
 	case "current_database", "current_catalog":
@@ -102,6 +104,9 @@ func (s *entrySession) Nodes() []syscat.NodeInfo { return nil }
 
 // Replicas implements syscat.Session.
 func (s *entrySession) Replicas() []syscat.ReplicaInfo { return nil }
+
+// Slots implements syscat.Session.
+func (s *entrySession) Slots() []syscat.SlotInfo { return nil }
 
 // Formatter implements syscat.Session.
 func (s *entrySession) Formatter() *types.Format { return s.meaning.Format }

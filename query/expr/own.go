@@ -8,13 +8,15 @@ import (
 
 // defaultArgs are the values of parameters with defaults, by function name.
 var defaultArgs = map[string][]datum{
-	"make_interval": {types.Int(0), types.Int(0), types.Int(0), types.Int(0), types.Int(0), types.Int(0), types.Float(0)},
-	"jsonb_set":     {types.Bool(true)},
-	"jsonb_insert":  {types.Bool(false)},
-	"jsonb_set_lax": {types.Bool(true), types.String("use_json_null")},
-	"parse_ident":   {types.Bool(true)},
-	"normalize":     {types.String("NFC")},
-	"is_normalized": {types.String("NFC")},
+	"make_interval":                       {types.Int(0), types.Int(0), types.Int(0), types.Int(0), types.Int(0), types.Int(0), types.Float(0)},
+	"jsonb_set":                           {types.Bool(true)},
+	"jsonb_insert":                        {types.Bool(false)},
+	"jsonb_set_lax":                       {types.Bool(true), types.String("use_json_null")},
+	"parse_ident":                         {types.Bool(true)},
+	"normalize":                           {types.String("NFC")},
+	"pg_create_logical_replication_slot":  {types.Bool(false), types.Bool(false)},
+	"pg_create_physical_replication_slot": {types.Bool(false), types.Bool(false)},
+	"is_normalized":                       {types.String("NFC")},
 }
 
 // serverVersion is what version() begins with, so that clients that parse it

@@ -33,6 +33,10 @@ func ownFuncs() []*Func {
 		clusterFunc(ReplaceNodeName, types.VoidType),
 		checkFunc(),
 		checkFunc(types.TextType),
+		{Name: "ack", Args: []*types.Type{types.TextType, types.LSNType}, Ret: types.LSNType, Volatility: Volatile, Strict: true, Eval: callSession(AckName)},
+		waitForSlot(types.TextType),
+		waitForSlot(types.TextType, types.LSNType),
+		waitForSlot(types.TextType, types.LSNType, types.IntervalType),
 	}
 }
 
@@ -47,6 +51,17 @@ const (
 	ReplaceNodeName = OwnSchema + ".replace_node"
 	CheckName       = OwnSchema + ".check"
 )
+
+// AckName is the function by which a transaction acknowledges what it is the answer
+// to; WaitForSlotName waits for a slot's consumer.
+const (
+	AckName         = OwnSchema + ".ack"
+	WaitForSlotName = OwnSchema + ".wait_for_slot"
+)
+
+func waitForSlot(args ...*types.Type) *Func {
+	return &Func{Name: "wait_for_slot", Args: args, Ret: types.BoolType, Volatility: Volatile, Strict: true, Eval: callSession(WaitForSlotName)}
+}
 
 func clusterFunc(name string, ret *types.Type) *Func {
 	return &Func{Name: strings.TrimPrefix(name, OwnSchema+"."), Args: []*types.Type{types.TextType}, Ret: ret, Volatility: Volatile,

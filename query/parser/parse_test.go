@@ -60,6 +60,19 @@ func TestWait(t *testing.T) {
 	sts, err = Parse("wait for lsn '1.0.0/10'")
 	require.NoError(t, err)
 	require.Equal(t, time.Duration(-1), sts[0].Wait.Timeout)
-	_, err = Parse("wait for something")
-	require.Equal(t, sqlstate.SyntaxError, sqlstate.CodeOf(err))
+	for text, want := range map[string]*WaitStmt{
+		"wait for slot 'Orders'":                                   {Slot: "Orders", Timeout: -1},
+		"WAIT FOR SLOT Orders":                                     {Slot: "orders", Timeout: -1},
+		"wait for slot 'a' lsn '0/10' timeout '2s'":                {Slot: "a", Target: "0/10", Timeout: 2 * time.Second},
+		"wait for slot a timeout 20 with (no_throw)":               {Slot: "a", Timeout: 20 * time.Millisecond, NoThrow: true},
+		"/* x */ wait for slot 'a' lsn '0/10' with (timeout '1s')": {Slot: "a", Target: "0/10", Timeout: time.Second},
+	} {
+		sts, err := Parse(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, sts[0].Wait, text)
+	}
+	for _, text := range []string{"wait for something", "wait for slot", "wait for slot ''", "wait for slot 'a' 'b'", "wait for slot a timeout", "wait for slotted"} {
+		_, err = Parse(text)
+		require.Equal(t, sqlstate.SyntaxError, sqlstate.CodeOf(err), text)
+	}
 }

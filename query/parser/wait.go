@@ -14,9 +14,14 @@ import (
 //	WAIT FOR LSN 'X/X' [WITH (TIMEOUT '…', NO_THROW, MODE '…')]
 //
 // where the LSN may also be a token. All modes mean the same here: every node
-// has applied what it has seen.
+// has applied what it has seen. And it is
+//
+//	WAIT FOR SLOT 'name' [LSN 'X/X'] [TIMEOUT '…'] [WITH (…)]
+//
+// which waits for the consumer of a slot.
 type WaitStmt struct {
-	Target  string
+	Slot    string        // empty: not for one
+	Target  string        // empty with a slot: what the session has written
 	Timeout time.Duration // negative: none given
 	NoThrow bool
 }
@@ -24,6 +29,7 @@ type WaitStmt struct {
 var (
 	waitStart  = regexp.MustCompile(`(?is)^\s*(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*wait\s+for\b\s*`)
 	waitForm   = regexp.MustCompile(`(?is)^lsn\s+'([^']*)'\s*(?:with\s*\((.*)\)\s*)?$`)
+	slotForm   = regexp.MustCompile(`(?is)^slot\s+(?:'([^']+)'|([a-z0-9_]+))\s*(?:\blsn\s+'([^']*)'\s*)?(?:\btimeout\s*('[^']*'|\d+)\s*)?(?:with\s*\((.*)\)\s*)?$`)
 	waitOption = regexp.MustCompile(`(?is)^\s*(timeout|no_throw|mode)\s*(?:'([^']*)'|(\d+))?\s*$`)
 )
 
@@ -37,16 +43,24 @@ func parseWait(text string) (*WaitStmt, error) {
 	if loc == nil {
 		return nil, nil
 	}
-	m := waitForm.FindStringSubmatch(text[loc[1]:])
-	if m == nil {
+	w, options := &WaitStmt{Timeout: -1}, ""
+	if m := waitForm.FindStringSubmatch(text[loc[1]:]); m != nil {
+		w.Target, options = m[1], m[2]
+	} else if m := slotForm.FindStringSubmatch(text[loc[1]:]); m != nil {
+		w.Slot, w.Target, options = m[1]+strings.ToLower(m[2]), m[3], m[5]
+		if m[4] != "" {
+			if err := w.option("timeout " + m[4]); err != nil {
+				return nil, err
+			}
+		}
+	} else {
 		return nil, sqlstate.New(sqlstate.SyntaxError, "syntax error in WAIT FOR").
-			WithHint("Write WAIT FOR LSN 'X/X' [WITH (TIMEOUT 'duration', NO_THROW)].")
+			WithHint("Write WAIT FOR LSN 'X/X' [WITH (TIMEOUT 'duration', NO_THROW)], or WAIT FOR SLOT 'name' [LSN 'X/X'] [TIMEOUT 'duration'].")
 	}
-	w := &WaitStmt{Target: m[1], Timeout: -1}
-	if m[2] == "" {
+	if options == "" {
 		return w, nil
 	}
-	for _, opt := range strings.Split(m[2], ",") {
+	for _, opt := range strings.Split(options, ",") {
 		if err := w.option(opt); err != nil {
 			return nil, err
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
-// writingFuncs change something: they draw from or set a sequence, or make the
-// transaction known by a number.
-var writingFuncs = map[string]bool{"nextval": true, "setval": true, "txid_current": true, "pg_current_xact_id": true}
+// writingFuncs change something: they draw from or set a sequence, make the
+// transaction known by a number, or acknowledge something with it.
+var writingFuncs = map[string]bool{"nextval": true, "setval": true, "txid_current": true, "pg_current_xact_id": true, expr.AckName: true}
 
 // call binds a function call, an aggregate or a cast written as a call.
 func (b *binder) call(n *ast.FuncCall, s *scope) (Expr, error) {

@@ -13,7 +13,7 @@ import (
 // Classify says what a parsed statement asks for.
 func Classify(st parser.Statement) (Command, error) {
 	if st.Wait != nil {
-		return &Wait{Target: st.Wait.Target, Timeout: st.Wait.Timeout, NoThrow: st.Wait.NoThrow}, nil
+		return &Wait{Slot: st.Wait.Slot, Target: st.Wait.Target, Timeout: st.Wait.Timeout, NoThrow: st.Wait.NoThrow}, nil
 	}
 	if c, err := databaseCommand(st.AST); c != nil || err != nil {
 		return c, err

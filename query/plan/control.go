@@ -94,8 +94,9 @@ type (
 	}
 	// Discard is DISCARD.
 	Discard struct{ What string }
-	// Wait is WAIT FOR LSN.
+	// Wait is WAIT FOR LSN, or with a Slot WAIT FOR SLOT, where Target may be empty.
 	Wait struct {
+		Slot    string
 		Target  string
 		Timeout time.Duration
 		NoThrow bool

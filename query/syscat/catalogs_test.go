@@ -143,3 +143,17 @@ func TestClusterViews(t *testing.T) {
 	require.Equal(t, [][]string{{"2", "n2", "::1", "7433", "streaming", "quorum", "00:00:01.5"}, {"4", "n2", "::1", "7433", "catchup", "async", "NULL"}},
 		texts(t, c, "pg_stat_replication", "", "", "pid", "application_name", "client_addr", "client_port", "state", "sync_state", "replay_lag"))
 }
+
+// TestSlotViews: what a slot does not have is NULL, and a lost one has no restart_lsn.
+func TestSlotViews(t *testing.T) {
+	c := fixtureContext(t)
+	require.Equal(t, [][]string{
+		{"a", "pgoutput", "t", "n1", "12", "0/10", "8", "00:00:01", "2000-01-01 00:00:00.000002+00", "NULL"},
+		{"b", "test_decoding", "f", "NULL", "NULL", "0/20", "0", "00:00:00", "NULL", "too late"},
+	}, texts(t, c, "slots", "", "", "name", "plugin", "active", "node", "session", "confirmed_lsn", "lag_bytes", "lag", "acknowledged_at", "invalid"))
+	require.Equal(t, [][]string{
+		{"a", "logical", "f", "t", "12", "0/10", "0/10", "reserved", "f"},
+		{"b", "logical", "t", "f", "NULL", "NULL", "0/20", "lost", "f"},
+	}, texts(t, c, "pg_replication_slots", "", "", "slot_name", "slot_type", "temporary", "active", "active_pid", "restart_lsn",
+		"confirmed_flush_lsn", "wal_status", "two_phase"))
+}

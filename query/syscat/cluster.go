@@ -33,6 +33,7 @@ const (
 // NodeInfo is a row of tidemark.nodes.
 type NodeInfo struct {
 	ID                          log.NodeID
+	Number                      uint64 // of the node as log.Owner has it
 	SQLAddr, RaftAddr, HTTPAddr string
 	State                       NodeState
 	// Live: it has answered lately; LastSeen is when it has last, zero for never.

@@ -142,6 +142,7 @@ var catalogTables = map[string]definition{
 // catalogViews are the system views that have rows.
 var catalogViews = map[string]definition{
 	"pg_indexes":           {rows: indexesRows},
+	"pg_replication_slots": {local: true, rows: replicationSlotRows},
 	"pg_roles":             {rows: rolesRows},
 	"pg_sequences":         {rows: sequencesRows},
 	"pg_settings":          {local: true, rows: settingsRows},
@@ -179,7 +180,7 @@ pg_catalog.pg_trigger pg_catalog.pg_ts_config pg_catalog.pg_ts_config_map pg_cat
 pg_catalog.pg_ts_parser pg_catalog.pg_ts_template pg_catalog.pg_user_mapping
 pg_catalog.pg_available_extensions pg_catalog.pg_available_extension_versions pg_catalog.pg_group
 pg_catalog.pg_locks pg_catalog.pg_matviews pg_catalog.pg_policies pg_catalog.pg_prepared_xacts
-pg_catalog.pg_publication_tables pg_catalog.pg_replication_slots pg_catalog.pg_rules pg_catalog.pg_seclabels
+pg_catalog.pg_publication_tables pg_catalog.pg_rules pg_catalog.pg_seclabels
 pg_catalog.pg_user_mappings
 information_schema.attributes information_schema.column_domain_usage information_schema.column_options
 information_schema.domain_constraints information_schema.domain_udt_usage information_schema.domains

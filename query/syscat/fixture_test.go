@@ -124,6 +124,13 @@ func (s session) Replicas() []syscat.ReplicaInfo {
 	}
 }
 
+func (s session) Slots() []syscat.SlotInfo {
+	return []syscat.SlotInfo{
+		{Slot: sm.Slot{Name: "a", Plugin: "pgoutput", Confirmed: 16, Active: true, Session: 12, Created: 1, Acknowledged: 2}, Node: "n1", LagBytes: 8, Lag: time.Second},
+		{Slot: sm.Slot{Name: "b", Plugin: "test_decoding", Temporary: true, Confirmed: 32, Created: 3, Invalid: "too late"}},
+	}
+}
+
 func (s session) Status() syscat.Status {
 	return syscat.Status{LogID: 7, Leads: true, Position: s.replica.Position(), Token: "7.1.0/1000000"}
 }

@@ -16,6 +16,7 @@ type Session interface {
 	Databases() []DatabaseInfo
 	Nodes() []NodeInfo
 	Replicas() []ReplicaInfo
+	Slots() []SlotInfo
 	Formatter() *types.Format
 	Status() Status
 }

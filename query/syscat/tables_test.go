@@ -41,7 +41,7 @@ func TestRowsFitTheirColumns(t *testing.T) {
 			require.Equal(t, typ, v.Columns[i].Type.Name)
 		}
 	}
-	require.Len(t, syscat.All(), seen+7, "and those of schema tidemark")
+	require.Len(t, syscat.All(), seen+8, "and those of schema tidemark")
 	for _, v := range syscat.All() {
 		for _, row := range read(t, c, v, syscat.Range{}) {
 			require.Len(t, row, len(v.Columns), v.Name)

@@ -19,6 +19,7 @@ const (
 	nodesID     catalog.ID = 15904
 	replicasID  catalog.ID = 15905
 	databasesID catalog.ID = 15906
+	slotsID     catalog.ID = 15907
 )
 
 // defineTidemark registers the relations of schema tidemark.
@@ -43,6 +44,7 @@ func defineTidemark() {
 	own(nodesID, "nodes", nodeColumns, nodeRows)
 	own(replicasID, "replicas", replicaColumns, replicaRows)
 	own(databasesID, "databases", databaseColumns, tidemarkDatabaseRows)
+	own(slotsID, "slots", slotColumns, slotRows)
 }
 
 // offsetRange is a Range of log offsets: those greater than after, up to last.

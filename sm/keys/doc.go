@@ -24,6 +24,7 @@
 //	0x07   sequences       ID, 4 bytes                           yes        last value, called
 //	0x08   staged chunks   StageID, 16 bytes; chunk, 4 bytes     no         rows
 //	0x09   storage sums    StorageID, 4 bytes                    no         row count and checksum
+//	0x13   slots           a name                                no         the slot
 //
 // Integers are big endian. A primary key and an index key are the columns'
 // order-preserving forms one after the other (AppendColumn); the key of a

@@ -31,6 +31,8 @@ const (
 	LoadChanges Space = 0x0b
 	// Applied has the seeds of the entries that were applied last, in blocks.
 	Applied Space = 0x12
+	// Slots has a record for each slot.
+	Slots Space = 0x13
 )
 
 // LoadID numbers the large transactions of a log, in the order of their first
@@ -115,6 +117,11 @@ func AppendApplied(dst []byte, first log.Place) []byte {
 	return append(binary.BigEndian.AppendUint64(append(dst, byte(Applied)), uint64(first)), sentinel)
 }
 
+// AppendSlot appends the key of a slot's record.
+func AppendSlot(dst []byte, name string) []byte {
+	return append(append(append(dst, byte(Slots)), name...), sentinel)
+}
+
 // AppendVersion makes a versioned key of a prefix.
 func AppendVersion(prefix []byte, v log.Offset) []byte {
 	return append(binary.BigEndian.AppendUint64(prefix, ^uint64(v)), SuffixBytes)
@@ -157,7 +164,7 @@ type Key struct {
 	Seq     uint32            // commands
 	Stage   log.StageID       // staged
 	Chunk   uint32            // staged
-	Body    []byte            // rows, entries: the key within the storage; meta: the name; outcomes: kind and name; expiries: the key that expires
+	Body    []byte            // rows, entries: the key within the storage; meta, slots: the name; outcomes: kind and name; expiries: the key that expires
 	Time    int64             // expiries
 	Version log.Offset        // versioned keys that have a suffix
 	// Versioned says that the key has a version suffix.
@@ -186,7 +193,7 @@ func Decode(key []byte) (Key, error) {
 func (k *Key) decodeBody(key, body []byte) error {
 	versioned, size := false, len(body)
 	switch k.Space {
-	case Meta, Outcomes:
+	case Meta, Outcomes, Slots:
 		k.Body = body
 	case Expiries:
 		size = max(len(body), 8)
@@ -264,6 +271,8 @@ func (k Key) Append(dst []byte) []byte {
 		dst = AppendLoadChange(dst, k.Load, k.Offset)
 	case Applied:
 		dst = AppendApplied(dst, k.Place)
+	case Slots:
+		dst = AppendSlot(dst, string(k.Body))
 	}
 	if k.Versioned {
 		dst = AppendVersion(dst, k.Version)
@@ -317,6 +326,8 @@ func Describe(key []byte) string {
 		s = fmt.Sprintf("load/%d/change/%d", k.Load, k.Offset)
 	case Applied:
 		s = fmt.Sprintf("applied/%d", k.Place)
+	case Slots:
+		s = fmt.Sprintf("slot/%q", k.Body)
 	}
 	if k.Versioned {
 		s += "@" + k.Version.String()
