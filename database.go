@@ -71,6 +71,7 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 		Database: name,
 		Node:     nodeNumber(n.self()),
 		LogID:    r.Log,
+		System:   n.cluster(),
 		Replica:  replica,
 		Log:      shard,
 		Executor: executor,

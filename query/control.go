@@ -18,7 +18,7 @@ func (s *Session) control(ctx context.Context, c plan.Command, w ResultWriter, d
 	case *plan.Begin, *plan.Commit, *plan.Rollback, *plan.Savepoint, *plan.Release, *plan.RollbackTo, *plan.SetTransaction:
 		return s.transactionControl(ctx, c, w)
 	case *plan.SetSnapshot:
-		return sqlstate.New(sqlstate.FeatureNotSupported, "SET TRANSACTION SNAPSHOT is not supported")
+		return s.setSnapshot(ctx, c, w)
 	case *plan.SetVariable:
 		return s.setVariable(c, w)
 	case *plan.ResetAll:

@@ -31,8 +31,11 @@ type EngineConfig struct {
 	// Database is the name sessions connect to, until Rename.
 	Database string
 	// Node names the node among those that have the log.
-	Node    uint64
-	LogID   log.ID
+	Node  uint64
+	LogID log.ID
+	// System names the cluster; with LogID it makes the system identifier that
+	// consumers are told.
+	System  string
 	Replica *sm.Replica
 	Log     log.Log
 	// Executor is the one that Replica applies entries with; its plans are

@@ -28,6 +28,9 @@ type prepared struct {
 
 // Parse makes a prepared statement.
 func (s *Session) Parse(ctx context.Context, name, sql string, paramOIDs []types.OID) error {
+	if err := s.refuseExtended(); err != nil {
+		return err
+	}
 	if name == "" {
 		delete(s.prepared, "")
 	} else if _, dup := s.prepared[name]; dup {
@@ -148,6 +151,9 @@ func (s *Session) controlColumns(c plan.Command) []Column {
 
 // DescribeStatement returns a prepared statement's parameter types and columns.
 func (s *Session) DescribeStatement(name string) ([]types.OID, []Column, error) {
+	if err := s.refuseExtended(); err != nil {
+		return nil, nil, err
+	}
 	p, err := s.lookup(name)
 	if err != nil {
 		return nil, nil, err
@@ -183,6 +189,9 @@ func (s *Session) lookup(name string) (*prepared, error) {
 
 // Bind makes a portal of a prepared statement and its parameters.
 func (s *Session) Bind(_ context.Context, name, statementName string, params [][]byte, paramFormats, resultFormats []int16) error {
+	if err := s.refuseExtended(); err != nil {
+		return err
+	}
 	p, err := s.lookup(statementName)
 	if err != nil {
 		return err

@@ -49,6 +49,9 @@ func (s *Session) portal(name string) (*portal, error) {
 
 // DescribePortal returns a portal's columns and result formats.
 func (s *Session) DescribePortal(name string) ([]Column, []int16, error) {
+	if err := s.refuseExtended(); err != nil {
+		return nil, nil, err
+	}
 	p, err := s.portal(name)
 	if err != nil {
 		return nil, nil, err

@@ -25,8 +25,9 @@ const (
 // Session is one client's session. Its methods are called from one goroutine,
 // but for what pg_stat_activity shows of it, which status guards.
 type Session struct {
-	e     *Engine
-	start StartupParams
+	e           *Engine
+	start       StartupParams
+	replication replicationMode
 
 	settings settings
 	meaning  *exec.Meaning
@@ -52,6 +53,7 @@ type Session struct {
 
 	mu     sync.Mutex
 	status activity
+	sender *senderStats // of the stream that the session is; nil when it is none
 }
 
 // activity is what others may see of a session.
@@ -68,12 +70,12 @@ type activity struct {
 // NewSession begins a session. The settings returned are those that the client
 // is told of at the start.
 func (e *Engine) NewSession(_ context.Context, p StartupParams) (*Session, []Setting, error) {
-	if p.Replication != "" && !isOff(p.Replication) {
-		err := sqlstate.New(sqlstate.FeatureNotSupported, "replication connections are not supported")
-		err.Severity = "FATAL"
+	replication, err := parseReplication(p.Replication)
+	if err != nil {
 		return nil, nil, err
 	}
-	s := &Session{e: e, start: p, prepared: map[string]*prepared{}, portals: map[string]*portal{}, current: map[types.OID]int64{}}
+	s := &Session{e: e, start: p, replication: replication,
+		prepared: map[string]*prepared{}, portals: map[string]*portal{}, current: map[types.OID]int64{}}
 	s.status = activity{state: "idle", began: e.now()}
 	s.standby = onOff(!e.cfg.Leads())
 	for _, v := range p.Settings {
@@ -114,11 +116,6 @@ func onOff(on bool) string {
 		return "on"
 	}
 	return "off"
-}
-
-func isOff(v string) bool {
-	on, ok := types.ParseBool(v)
-	return ok && !on
 }
 
 // reported are the settings clients follow.

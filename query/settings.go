@@ -27,6 +27,10 @@ const (
 	settingIdempotencyWindow = "tidemark.idempotency_window"
 )
 
+// settingSenderTimeout is after how long a silent consumer of a replication stream is
+// given up.
+const settingSenderTimeout = "wal_sender_timeout"
+
 // settingStandby tells clients that look for a primary or a standby which one this
 // is.
 const settingStandby = "in_hot_standby"
@@ -52,6 +56,8 @@ const (
 	catQuery  = "Query Tuning"
 	catLog    = "Write-Ahead Log"
 	catOwn    = "Tidemark"
+
+	catReplication = "Replication / Sending Servers"
 )
 
 var variables = func() map[string]*variable {
@@ -68,6 +74,7 @@ var variableList = []variable{
 	{name: "check_function_bodies", value: "on", kind: "bool", category: catClient, desc: "Check routine bodies during CREATE FUNCTION and CREATE PROCEDURE."},
 	{name: "client_encoding", value: "UTF8", kind: "string", category: catClient, report: true, check: checkEncoding, desc: "Sets the client's character set encoding."},
 	{name: "client_min_messages", value: "notice", kind: "enum", enum: []string{"debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"}, category: catClient, desc: "Sets the message levels that are sent to the client."},
+	{name: "data_directory_mode", value: "0700", kind: "string", category: catPreset, fixed: true, desc: "Shows the mode of the data directory."},
 	{name: exec.SettingDateStyle, value: "ISO, MDY", kind: "string", category: catClient, report: true, meaning: true, check: checkDateStyle, desc: "Sets the display format for date and time values."},
 	{name: "default_table_access_method", value: "heap", kind: "string", category: catClient, desc: "Sets the default table access method for new tables."},
 	{name: "default_tablespace", kind: "string", category: catClient, desc: "Sets the default tablespace to create tables and indexes in."},
@@ -114,6 +121,7 @@ var variableList = []variable{
 	{name: "transaction_deferrable", value: "off", kind: "bool", category: catClient, desc: "Accepted; a read-only transaction never waits."},
 	{name: "transaction_isolation", value: "serializable", kind: "enum", enum: isolationLevels, category: catClient, desc: "Sets the current transaction's isolation level."},
 	{name: "transaction_read_only", value: "off", kind: "bool", category: catClient, desc: "Sets the current transaction's read-only status."},
+	{name: settingSenderTimeout, value: "1min", kind: "integer", unit: "ms", category: catReplication, desc: "Sets the maximum time to wait for a consumer of a replication stream to say something."},
 	{name: "wal_level", value: "logical", kind: "enum", enum: []string{"logical"}, category: catPreset, fixed: true, desc: "Every change is kept in the log."},
 	{name: "work_mem", value: "4096", kind: "integer", category: catQuery, desc: "Accepted; a statement's memory has one bound for all."},
 	{name: "xmloption", value: "content", kind: "enum", enum: []string{"content", "document"}, category: catClient, desc: "Accepted; there is no xml type."},

@@ -39,6 +39,16 @@ func (s *Session) SimpleQuery(ctx context.Context, sql string, w ResultWriter) e
 	s.busy(sql)
 	defer s.idle()
 	defer s.follow(w)
+	if s.replication != noReplication {
+		// A stream may last for ever: statement_timeout is not for it.
+		done, err := s.replicationCommand(ctx, sql, w)
+		if err != nil {
+			s.failTransaction()
+		}
+		if done {
+			return err
+		}
+	}
 	ctx, cancel := s.timed(ctx)
 	defer cancel()
 	s.dropUnnamed()

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tidemark-db/tidemark/log"
@@ -52,14 +53,13 @@ func (e *Engine) tend(ctx context.Context) {
 	strikes := map[uint64]int{} // by generation
 	var others time.Time
 	for {
-		if err := e.tidyOwnSlots(ctx); err != nil && ctx.Err() == nil {
-			e.cfg.Logger.Warn("letting go of slots failed", "error", err)
-		}
+		err := e.tidyOwnSlots(ctx)
 		if e.cfg.Leads() && time.Since(others) >= otherSlotsEvery {
 			others = time.Now()
-			if err := e.tidyOtherSlots(ctx, strikes); err != nil && ctx.Err() == nil {
-				e.cfg.Logger.Warn("letting go of other nodes' slots failed", "error", err)
-			}
+			err = errors.Join(err, e.tidyOtherSlots(ctx, strikes))
+		}
+		if err != nil && ctx.Err() == nil && e.cfg.Replica.Halted() == nil {
+			e.cfg.Logger.Warn("letting go of slots failed", "error", err)
 		}
 		select {
 		case <-ticker.C:

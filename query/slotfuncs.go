@@ -7,12 +7,13 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/expr"
+	"github.com/tidemark-db/tidemark/query/logical"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
 // outputPlugins are the forms in which a slot's changes can be had.
-var outputPlugins = []string{"pgoutput", "test_decoding"}
+var outputPlugins = []string{logical.PluginPgoutput, logical.PluginTestDecoding}
 
 // slotFuncs are the functions that change slots, or wait for them. As in
 // PostgreSQL, what they do is done at once and is not undone by ROLLBACK.

@@ -1,6 +1,8 @@
 package query
 
 import (
+	"errors"
+
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
@@ -98,3 +100,33 @@ type ResultWriter interface {
 	CopyData(b []byte) error
 	CopyDone() error
 }
+
+// CopyBothWriter is what the ResultWriter of a replication connection can do as
+// well.
+type CopyBothWriter interface {
+	// CopyBoth begins a copy in both directions: CopyBothResponse, flushed.
+	CopyBoth() (CopyBoth, error)
+}
+
+// CopyBoth is a copy in both directions. One goroutine sends, the one that called
+// CopyBoth; another one may receive at the same time.
+type CopyBoth interface {
+	// CopyReader receives. A client that is gone is an error, and so is Stop.
+	CopyReader
+
+	// Queue adds a message, head followed by body, to what is to be sent and
+	// returns how many bytes that is. It never blocks.
+	Queue(head, body []byte) int
+	// Flush sends what was queued. It blocks while the client is slow to read.
+	Flush() error
+	// Done sends what was queued, and that nothing more will come.
+	Done() error
+
+	// Stop makes Next return ErrCopyStopped, now if it waits. When Next has
+	// returned, Resume makes the connection readable again for who comes next.
+	Stop()
+	Resume()
+}
+
+// ErrCopyStopped is what CopyBoth's Next returns after Stop.
+var ErrCopyStopped = errors.New("copy stopped")

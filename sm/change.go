@@ -24,6 +24,9 @@ const (
 // space of their own.
 const opLoad Op = 5
 
+// OpMessage is a message for consumers, which belongs to no table.
+const OpMessage Op = 6
+
 // appendLoadMarker appends the record at the place of a load's changes:
 //
 //	op · uvarint load · uvarint bytes
@@ -45,7 +48,7 @@ func decodeLoadMarker(b []byte) (id keys.LoadID, size log.Offset, ok bool, err e
 	return id, size, true, nil
 }
 
-// Change is one change of one row, or the truncation of a table.
+// Change is one change of one row, the truncation of a table, or a message.
 type Change struct {
 	Offset  log.Offset
 	Table   catalog.ID
@@ -56,6 +59,13 @@ type Change struct {
 	// there is none. Decode them with DecodeStored and the catalog at the
 	// transaction's commit offset.
 	Before, After []byte
+
+	// Transactional, Prefix and Content are a message's, which has nothing else but
+	// its Offset. One that is not Transactional was emitted outside of transactions,
+	// or survived one that was rolled back.
+	Transactional bool
+	Prefix        string
+	Content       []byte
 }
 
 // appendChangeHead appends a change record without its After, which is all that
@@ -71,6 +81,10 @@ func appendChangeHead(dst []byte, op Op, table catalog.ID, storage catalog.Stora
 
 // decodeChange reads a change record; the slices in it refer to b.
 func decodeChange(b []byte, c *Change) error {
+	if len(b) > 0 && Op(b[0]) == OpMessage {
+		return decodeMessage(b, c)
+	}
+	c.Transactional, c.Prefix, c.Content = false, "", nil
 	if len(b) == 0 || b[0] < byte(OpInsert) || b[0] > byte(OpTruncate) {
 		return fmt.Errorf("%w: change %x", errCorrupt, b[:min(len(b), 8)])
 	}

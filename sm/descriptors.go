@@ -45,6 +45,8 @@ func decodeDescriptor(b []byte) (catalog.Descriptor, error) {
 		d = &catalog.View{}
 	case catalog.KindProcedure:
 		d = &catalog.Procedure{}
+	case catalog.KindPublication:
+		d = &catalog.Publication{}
 	default:
 		return nil, fmt.Errorf("sm: descriptor of unknown kind %d", b[0])
 	}

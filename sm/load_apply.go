@@ -75,6 +75,7 @@ func (t *Txn) Adopt(c *log.CopyData, tbl *catalog.Table) (int64, error) {
 	}
 	t.base.own = append(t.base.own, l.id)
 	t.loads = append(t.loads, adopted{load: l, at: len(t.changes)})
+	t.span += l.bytes
 	t.delta(n).add(l.storageSum)
 	t.rowsChanged += l.rows
 	return l.rows, nil

@@ -33,7 +33,8 @@ type Txn struct {
 	time    int64
 	nextIDs nextIDs
 
-	changes [][]byte // encoded change records
+	changes [][]byte   // encoded change records
+	span    log.Offset // how many bytes the changes take, those of loads included
 	// loads are the large transactions that this one commits, each with its place
 	// among the changes.
 	loads  []adopted
@@ -246,6 +247,7 @@ type Mark struct {
 	deltas            []storageDelta
 	loads, own, dooms int
 	acks              int
+	span              log.Offset
 }
 
 // Savepoint returns a mark to which RollbackTo can return. It is cheap enough
@@ -253,7 +255,7 @@ type Mark struct {
 func (t *Txn) Savepoint() Mark {
 	return Mark{
 		undo: len(t.over.undo), changes: len(t.changes), cat: t.cat, deltas: slices.Clone(t.deltas),
-		loads: len(t.loads), own: len(t.base.own), dooms: len(t.dooms), acks: len(t.acks),
+		loads: len(t.loads), own: len(t.base.own), dooms: len(t.dooms), acks: len(t.acks), span: t.span,
 	}
 }
 
@@ -263,7 +265,7 @@ func (t *Txn) RollbackTo(m Mark) {
 	t.over.rollback(m.undo)
 	clear(t.changes[m.changes:])
 	t.changes = t.changes[:m.changes]
-	t.cat = m.cat
+	t.cat, t.span = m.cat, m.span
 	t.deltas = append(t.deltas[:0], m.deltas...)
 	t.loads, t.base.own, t.dooms, t.acks = t.loads[:m.loads], t.base.own[:m.own], t.dooms[:m.dooms], t.acks[:m.acks]
 }
@@ -275,11 +277,16 @@ func (t *Txn) SetBudget(b log.Budget) { t.budget = b }
 // spend counts one changed row of n bytes against the budget.
 func (t *Txn) spend(n int) error {
 	t.rowsChanged++
-	t.bytesWritten += int64(n)
 	if t.budget.Rows > 0 && t.rowsChanged > t.budget.Rows {
 		return sqlstate.New(sqlstate.ProgramLimitExceeded,
 			"transaction changes more than %d rows", t.budget.Rows)
 	}
+	return t.spendBytes(n)
+}
+
+// spendBytes counts n written bytes against the budget.
+func (t *Txn) spendBytes(n int) error {
+	t.bytesWritten += int64(n)
 	if t.budget.Bytes > 0 && t.bytesWritten > t.budget.Bytes {
 		return sqlstate.New(sqlstate.ProgramLimitExceeded,
 			"transaction writes more than %d bytes", t.budget.Bytes)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/keys"
 	"github.com/tidemark-db/tidemark/sm/types"
@@ -327,8 +328,14 @@ func (t *Txn) record(tbl *catalog.Table, op Op, key, before []byte, row []types.
 	b = appendChangeHead(b, op, tbl.ID, tbl.Storage, key, before)
 	at := len(b)
 	b = append(b, t.rowBuf...)
-	t.changes = append(t.changes, b)
+	t.addChange(b)
 	return b[at:], nil
+}
+
+// addChange appends an encoded change record.
+func (t *Txn) addChange(b []byte) {
+	t.changes = append(t.changes, b)
+	t.span += log.Offset(len(b))
 }
 
 // changeHeadMax bounds what appendChangeHead writes beside key and before.

@@ -51,7 +51,22 @@ func runDDL(rt *Runtime, st *plan.Statement, _ Sink) (int64, error) {
 	case *plan.AlterProcedure:
 		return 0, d.alterProcedure(s)
 	}
-	return 0, fmt.Errorf("exec: no code for %T", st.DDL)
+	return 0, d.publication(st.DDL)
+}
+
+// publication executes a definition about publications.
+func (d *ddl) publication(s plan.DDL) error {
+	switch s := s.(type) {
+	case *plan.CreatePublication:
+		return d.createPublication(s)
+	case *plan.AlterPublication:
+		return d.alterPublication(s)
+	case *plan.SetPublication:
+		return d.setPublication(s)
+	case *plan.DropPublication:
+		return d.dropPublication(s)
+	}
+	return fmt.Errorf("exec: no code for %T", s)
 }
 
 func (d *ddl) cat() *catalog.Catalog { return d.rt.Txn.Catalog() }
@@ -288,6 +303,9 @@ func (d *ddl) renamePart(t *catalog.Table, s *plan.Rename) error {
 			}
 		}
 	}
+	if err := d.renameInFilters(t, n, c.Num); err != nil {
+		return err
+	}
 	d.rt.Txn.PutDescriptor(n)
 	return nil
 }
@@ -313,6 +331,16 @@ func cloneTable(t *catalog.Table) *catalog.Table {
 func (d *ddl) comment(s *plan.Comment) error {
 	if s.Kind == plan.SchemaObject {
 		return unsupported("COMMENT ON SCHEMA")
+	}
+	if s.Kind == plan.PublicationObject {
+		p, err := d.publicationNamed(s.Name.Name)
+		if err != nil {
+			return err
+		}
+		n := clonePublication(p)
+		n.Comment = s.Text
+		d.rt.Txn.PutDescriptor(n)
+		return nil
 	}
 	id, err := d.resolve(s.Name)
 	if err != nil {

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/sm"
@@ -90,6 +91,8 @@ func (d *ddl) alterMore(t *catalog.Table, a plan.AlterAction) error {
 		n.Owner = a.Role
 		d.rt.Txn.PutDescriptor(n)
 		return nil
+	case *plan.SetReplicaIdentity:
+		return d.setReplicaIdentity(t, a)
 	case *plan.SetOptions:
 		n := cloneTable(t)
 		n.Options = append(n.Options, a.Options...)
@@ -250,6 +253,9 @@ func (d *ddl) dropColumn(t *catalog.Table, a *plan.DropColumn) error {
 	if err != nil {
 		return err
 	}
+	if err := d.unpublishColumn(t, c.Num, a.Cascade); err != nil {
+		return err
+	}
 	n := cloneTable(t)
 	rekey := false
 	n.Indexes = n.Indexes[:0]
@@ -338,6 +344,9 @@ func (d *ddl) setNotNull(t *catalog.Table, a *plan.SetNotNull) error {
 		if c.Identity != 0 {
 			return sqlstate.New(sqlstate.SyntaxError, "column \"%s\" of relation \"%s\" is an identity column", c.Name, t.Name)
 		}
+		if t.IdentityIndex() != nil && slices.Contains(t.IdentityColumns(), c.Num) {
+			return sqlstate.New(sqlstate.InvalidTableDefinition, "column \"%s\" is in index used as replica identity", c.Name)
+		}
 	} else if err := d.noNulls(t, c.Num); err != nil {
 		return err
 	}
@@ -373,6 +382,9 @@ func (d *ddl) alterType(t *catalog.Table, a *plan.AlterType) error {
 	character := func(x *types.Type) bool { return x == types.TextType || x == types.VarcharType }
 	wider := a.Typmod == types.NoTypmod || (c.Typmod != types.NoTypmod && a.Typmod >= c.Typmod)
 	same := old == a.Type && a.Typmod == c.Typmod
+	if err := d.retypable(t, c); err != nil {
+		return err
+	}
 	if a.Using != "" || !(same || (character(old) && character(a.Type) && wider)) {
 		return unsupported("ALTER COLUMN ... TYPE that rewrites the table")
 	}

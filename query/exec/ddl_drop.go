@@ -115,6 +115,7 @@ func (d *ddl) dropTable(t *catalog.Table) {
 			d.rt.Txn.DeleteDescriptor(q.ID)
 		}
 	}
+	d.unpublish(t.ID)
 	d.rt.Txn.DeleteDescriptor(t.ID)
 }
 
@@ -198,6 +199,7 @@ func (d *ddl) dropSchema(n plan.Name, s *plan.Drop) error {
 	for _, p := range procedures {
 		d.rt.Txn.DeleteDescriptor(p.ID)
 	}
+	d.unpublish(schema.ID)
 	d.rt.Txn.DeleteDescriptor(schema.ID)
 	return nil
 }

@@ -105,6 +105,9 @@ func (s *entrySession) Nodes() []syscat.NodeInfo { return nil }
 // Replicas implements syscat.Session.
 func (s *entrySession) Replicas() []syscat.ReplicaInfo { return nil }
 
+// Senders implements syscat.Session.
+func (s *entrySession) Senders() []syscat.Sender { return nil }
+
 // Slots implements syscat.Session.
 func (s *entrySession) Slots() []syscat.SlotInfo { return nil }
 

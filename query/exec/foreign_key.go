@@ -20,6 +20,8 @@ type tableRules struct {
 	defaults []evalFunc
 	parents  []*reference
 	children []*reference
+
+	noUpdate, noDelete error // of plan.Guard
 }
 
 // rulesOf compiles the guards of a statement; nil when it has none.
@@ -29,7 +31,7 @@ func (c *compiler) rulesOf(guards []*plan.Guard, root *layout) *rules {
 	}
 	out := &rules{tables: map[catalog.ID]*tableRules{}}
 	for _, g := range guards {
-		t := &tableRules{}
+		t := &tableRules{noUpdate: g.NoUpdate, noDelete: g.NoDelete}
 		t.table = g.Table
 		if g.Row != nil {
 			t.checks = c.checks(g.Checks, tableLayout(g.Table, g.Row, 0, root))
@@ -171,6 +173,9 @@ func (e *event) run(rt *Runtime, c *Constraints, rules *rules) error {
 
 func (e *event) cascadeDelete(rt *Runtime, rules *rules) error {
 	child := rules.of(e.ref.child.ID)
+	if child.noDelete != nil {
+		return child.noDelete
+	}
 	return e.ref.children(rt, e.key, func(row *sm.Row) (bool, error) {
 		old := row.Clone()
 		if err := rt.Txn.Delete(e.ref.child, old); err != nil {
@@ -184,6 +189,9 @@ func (e *event) cascadeDelete(rt *Runtime, rules *rules) error {
 // defaults.
 func (e *event) cascadeUpdate(rt *Runtime, rules *rules) error {
 	child := rules.of(e.ref.child.ID)
+	if child.noUpdate != nil {
+		return child.noUpdate
+	}
 	f := &frame{rt: rt, outer: &frame{rt: rt}}
 	err := e.ref.children(rt, e.key, func(row *sm.Row) (bool, error) {
 		old := row.Clone()

@@ -58,6 +58,9 @@ func (p *Program) Run(rt *Runtime, sink Sink) (int64, error) {
 		// A statement of a simple query may name parameters that nobody gave.
 		return 0, sqlstate.New(sqlstate.UndefinedParameter, "there is no parameter $%d", n+1)
 	}
+	if p.Statement.Unidentified != nil {
+		return 0, p.Statement.Unidentified
+	}
 	switch {
 	case p.insert != nil:
 		return p.change(rt, func() (int64, error) { return p.insert.run(rt, sink) })

@@ -16,8 +16,15 @@ var defaultArgs = map[string][]datum{
 	"normalize":                           {types.String("NFC")},
 	"pg_create_logical_replication_slot":  {types.Bool(false), types.Bool(false)},
 	"pg_create_physical_replication_slot": {types.Bool(false), types.Bool(false)},
+	"pg_logical_slot_get_changes":         {noOptions},
+	"pg_logical_slot_peek_changes":        {noOptions},
+	"pg_logical_slot_get_binary_changes":  {noOptions},
+	"pg_logical_slot_peek_binary_changes": {noOptions},
 	"is_normalized":                       {types.String("NFC")},
 }
+
+// noOptions are the options of an output plugin when there are none.
+var noOptions = types.ArrayDatum(types.NewArray(types.TextType, nil))
 
 // serverVersion is what version() begins with, so that clients that parse it
 // take us for the PostgreSQL whose behaviour we have.

@@ -204,7 +204,7 @@ func (l *library) addShortened(f *Func, n int) {
 	}
 	for drop := 1; drop <= n; drop++ {
 		short := *f
-		short.shortened = true
+		short.shortened, short.Variadic = true, false
 		short.Args = f.Args[:len(f.Args)-drop]
 		tail := values[len(values)-drop:]
 		eval, set := f.Eval, f.Set

@@ -3,6 +3,7 @@ package plan
 import (
 	"github.com/multigres/multigres/go/common/parser/ast"
 
+	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 )
 
@@ -71,6 +72,9 @@ func renameStmt(n *ast.RenameStmt) (*Statement, error) {
 
 func comment(n *ast.CommentStmt) (*Statement, error) {
 	kind, ok := objectKinds[n.Objtype]
+	if n.Objtype == ast.OBJECT_PUBLICATION {
+		kind, ok = PublicationObject, true
+	}
 	if !ok {
 		return nil, unsupported("COMMENT ON this kind of object")
 	}
@@ -191,6 +195,12 @@ func (b *binder) alterRest(c *ast.AlterTableCmd) (AlterAction, error) {
 	case ast.AT_SetRelOptions:
 		l, _ := c.Def.(*ast.NodeList)
 		return &SetOptions{relOptions(l)}, nil
+	case ast.AT_ReplicaIdentity:
+		r, ok := c.Def.(*ast.ReplicaIdentityStmt)
+		if !ok {
+			return nil, sqlstate.New(sqlstate.SyntaxError, "syntax error in REPLICA IDENTITY")
+		}
+		return &SetReplicaIdentity{catalog.ReplicaIdentity(r.IdentityType), r.Name}, nil
 	case ast.AT_SetStatistics, ast.AT_SetStorage, ast.AT_SetCompression, ast.AT_ClusterOn, ast.AT_DropCluster,
 		ast.AT_SetOptions, ast.AT_ResetOptions, ast.AT_ResetRelOptions:
 		// Hints about how a table is kept that have no counterpart here.

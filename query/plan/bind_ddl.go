@@ -42,6 +42,9 @@ func (b *binder) definition(n ast.Stmt) (*Statement, error) {
 		if n.RemoveType == ast.OBJECT_PROCEDURE || n.RemoveType == ast.OBJECT_ROUTINE {
 			return b.dropProcedure(n)
 		}
+		if n.RemoveType == ast.OBJECT_PUBLICATION {
+			return dropPublication(n), nil
+		}
 		return drop(n)
 	case *ast.TruncateStmt:
 		t := &Truncate{RestartIdentity: n.RestartSeqs, Cascade: n.Behavior == ast.DropCascade}
@@ -53,14 +56,24 @@ func (b *binder) definition(n ast.Stmt) (*Statement, error) {
 		if n.RenameType == ast.OBJECT_PROCEDURE || n.RenameType == ast.OBJECT_ROUTINE {
 			return b.alterProcedure(n.Object, n.Newname, "")
 		}
+		if n.RenameType == ast.OBJECT_PUBLICATION {
+			return &Statement{Tag: "ALTER PUBLICATION", DDL: &SetPublication{Name: objectName(n.Object).Name, New: n.Newname}}, nil
+		}
 		return renameStmt(n)
 	case *ast.CommentStmt:
 		return comment(n)
 	case *ast.AlterTableStmt:
 		return b.alterTable(n)
+	case *ast.CreatePublicationStmt:
+		return b.createPublication(n)
+	case *ast.AlterPublicationStmt:
+		return b.alterPublication(n)
 	case *ast.AlterOwnerStmt:
 		if n.ObjectType == ast.OBJECT_PROCEDURE || n.ObjectType == ast.OBJECT_ROUTINE {
 			return b.alterProcedure(n.Object, "", n.Newowner.Rolename)
+		}
+		if n.ObjectType == ast.OBJECT_PUBLICATION {
+			return &Statement{Tag: "ALTER PUBLICATION", DDL: &SetPublication{Name: objectName(n.Object).Name, Own: true, Owner: n.Newowner.Rolename}}, nil
 		}
 		return nil, unsupported("ALTER ... OWNER TO")
 	}

@@ -96,6 +96,9 @@ func (b *binder) insert(n *ast.InsertStmt) (*Statement, error) {
 	}
 	b.read(t.ID)
 	st := &Statement{Insert: ins, Tag: "INSERT"}
+	if ins.Conflict != nil && ins.Conflict.Update != nil {
+		st.Unidentified = updateRule.unidentified(b.env.Catalog, t)
+	}
 	if st.Guards, err = b.insertGuards(ins); err != nil {
 		return nil, err
 	}

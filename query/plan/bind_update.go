@@ -67,7 +67,7 @@ func (b *binder) update(n *ast.UpdateStmt) (*Statement, error) {
 	if up.Checks, err = b.checks(t, up.Row); err != nil {
 		return nil, err
 	}
-	st := &Statement{Update: up, Tag: "UPDATE"}
+	st := &Statement{Update: up, Tag: "UPDATE", Unidentified: updateRule.unidentified(b.env.Catalog, t)}
 	if st.Guards, err = b.guards(&rowChange{table: t, updated: true, columns: setColumns(up.Sets)}); err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (b *binder) delete(n *ast.DeleteStmt) (*Statement, error) {
 		return nil, err
 	}
 	del := &Delete{Table: sc.Table, Source: node, Old: sc.Out, Handle: sc.Handle}
-	st := &Statement{Delete: del, Tag: "DELETE"}
+	st := &Statement{Delete: del, Tag: "DELETE", Unidentified: deleteRule.unidentified(b.env.Catalog, sc.Table)}
 	if st.Guards, err = b.guards(&rowChange{table: sc.Table, deleted: true}); err != nil {
 		return nil, err
 	}

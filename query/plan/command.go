@@ -23,7 +23,7 @@ func Classify(st parser.Statement) (Command, error) {
 	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt,
 		*ast.CreateStmt, *ast.CreateTableAsStmt, *ast.IndexStmt, *ast.CreateSchemaStmt, *ast.CreateSeqStmt, *ast.AlterSeqStmt,
 		*ast.DropStmt, *ast.TruncateStmt, *ast.RenameStmt, *ast.CommentStmt, *ast.AlterTableStmt, *ast.AlterOwnerStmt,
-		*ast.ConstraintsSetStmt, *ast.CallStmt:
+		*ast.ConstraintsSetStmt, *ast.CallStmt, *ast.CreatePublicationStmt, *ast.AlterPublicationStmt:
 		return q, nil
 	case *ast.CreateFunctionStmt:
 		if !n.IsProcedure {

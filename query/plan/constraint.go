@@ -18,6 +18,9 @@ type Guard struct {
 	Row      []ColID
 	Checks   []TableCheck
 	Defaults []Expr
+	// NoUpdate and NoDelete are the errors of actions of foreign keys that update or
+	// delete rows, where the replica identity of a published table does not suffice.
+	NoUpdate, NoDelete error
 	// Parents are the foreign keys of the table, Children those that refer to
 	// it, as far as the statement can touch their columns.
 	Parents  []catalog.Reference
@@ -151,6 +154,8 @@ func (b *binder) guard(c *rowChange) (*Guard, error) {
 	if !c.action {
 		return g, nil
 	}
+	g.NoUpdate = updateRule.unidentified(b.env.Catalog, c.table)
+	g.NoDelete = deleteRule.unidentified(b.env.Catalog, c.table)
 	_, g.Row = b.rowRelation(c.table, c.table.Name)
 	var err error
 	if g.Checks, err = b.checks(c.table, g.Row); err != nil {

@@ -24,6 +24,11 @@ type Statement struct {
 	// none when there is no foreign key to look at.
 	Guards []*Guard
 
+	// Unidentified is the error of a statement that updates or deletes rows of a
+	// published table without a sufficient replica identity. It is raised when the
+	// statement runs, whether or not there are such rows.
+	Unidentified error
+
 	// Cols are the result columns (of a query or of RETURNING), Out where they
 	// are among Root's.
 	Cols []ResultColumn
@@ -267,6 +272,8 @@ const (
 	SchemaObject     ObjectKind = "schema"
 	ColumnObject     ObjectKind = "column"
 	ConstraintObject ObjectKind = "constraint"
+
+	PublicationObject ObjectKind = "publication"
 )
 
 // Drop is DROP of one or more objects.
@@ -374,6 +381,11 @@ type (
 	}
 	// ChangeOwner is OWNER TO.
 	ChangeOwner struct{ Role string }
+	// SetReplicaIdentity is REPLICA IDENTITY; Index is for USING INDEX.
+	SetReplicaIdentity struct {
+		Identity catalog.ReplicaIdentity
+		Index    string
+	}
 	// SetOptions is SET (…): accepted and kept.
 	SetOptions struct{ Options []string }
 )
@@ -399,6 +411,7 @@ func (*AddIdentity) alterAction()        {}
 func (*DropIdentity) alterAction()       {}
 func (*ChangeOwner) alterAction()        {}
 func (*SetOptions) alterAction()         {}
+func (*SetReplicaIdentity) alterAction() {}
 
 func (*CreateTable) ddl()    {}
 func (*CreateIndex) ddl()    {}

@@ -111,52 +111,56 @@ func typeNamed(name string) *types.Type {
 
 // catalogTables are the system catalogs that have rows.
 var catalogTables = map[string]definition{
-	"pg_aggregate":     {rows: aggregateRows},
-	"pg_am":            {rows: amRows},
-	"pg_amop":          {rows: amopRows},
-	"pg_amproc":        {rows: amprocRows},
-	"pg_attrdef":       {pushed: "adrelid", rows: attrdefRows},
-	"pg_attribute":     {pushed: "attrelid", rows: attributeRows},
-	"pg_authid":        {rows: authidRows},
-	"pg_cast":          {rows: castRows},
-	"pg_class":         {pushed: "oid", rows: classRows},
-	"pg_collation":     {rows: collationRows},
-	"pg_constraint":    {pushed: "conrelid", rows: constraintRows},
-	"pg_database":      {local: true, rows: databaseRows},
-	"pg_depend":        {rows: dependRows},
-	"pg_description":   {pushed: "objoid", rows: descriptionRows},
-	"pg_index":         {pushed: "indrelid", rows: indexRows},
-	"pg_language":      {rows: languageRows},
-	"pg_namespace":     {rows: namespaceRows},
-	"pg_opclass":       {rows: opclassRows},
-	"pg_operator":      {pushed: "oid", rows: operatorRows},
-	"pg_opfamily":      {rows: opfamilyRows},
-	"pg_proc":          {pushed: "oid", rows: procRows},
-	"pg_sequence":      {pushed: "seqrelid", rows: sequenceRows},
-	"pg_shdescription": {rows: shdescriptionRows},
-	"pg_rewrite":       {rows: rewriteRows},
-	"pg_tablespace":    {rows: tablespaceRows},
-	"pg_type":          {pushed: "oid", rows: typeRows},
+	"pg_aggregate":             {rows: aggregateRows},
+	"pg_am":                    {rows: amRows},
+	"pg_amop":                  {rows: amopRows},
+	"pg_amproc":                {rows: amprocRows},
+	"pg_attrdef":               {pushed: "adrelid", rows: attrdefRows},
+	"pg_attribute":             {pushed: "attrelid", rows: attributeRows},
+	"pg_authid":                {rows: authidRows},
+	"pg_cast":                  {rows: castRows},
+	"pg_class":                 {pushed: "oid", rows: classRows},
+	"pg_collation":             {rows: collationRows},
+	"pg_constraint":            {pushed: "conrelid", rows: constraintRows},
+	"pg_database":              {local: true, rows: databaseRows},
+	"pg_depend":                {rows: dependRows},
+	"pg_description":           {pushed: "objoid", rows: descriptionRows},
+	"pg_index":                 {pushed: "indrelid", rows: indexRows},
+	"pg_language":              {rows: languageRows},
+	"pg_namespace":             {rows: namespaceRows},
+	"pg_opclass":               {rows: opclassRows},
+	"pg_operator":              {pushed: "oid", rows: operatorRows},
+	"pg_opfamily":              {rows: opfamilyRows},
+	"pg_proc":                  {pushed: "oid", rows: procRows},
+	"pg_publication":           {rows: publicationRows},
+	"pg_publication_namespace": {rows: publicationNamespaceRows},
+	"pg_publication_rel":       {rows: publicationRelRows},
+	"pg_sequence":              {pushed: "seqrelid", rows: sequenceRows},
+	"pg_shdescription":         {rows: shdescriptionRows},
+	"pg_rewrite":               {rows: rewriteRows},
+	"pg_tablespace":            {rows: tablespaceRows},
+	"pg_type":                  {pushed: "oid", rows: typeRows},
 }
 
 // catalogViews are the system views that have rows.
 var catalogViews = map[string]definition{
-	"pg_indexes":           {rows: indexesRows},
-	"pg_replication_slots": {local: true, rows: replicationSlotRows},
-	"pg_roles":             {rows: rolesRows},
-	"pg_sequences":         {rows: sequencesRows},
-	"pg_settings":          {local: true, rows: settingsRows},
-	"pg_shadow":            {rows: shadowRows},
-	"pg_stat_activity":     {local: true, rows: activityRows},
-	"pg_stat_all_indexes":  {local: true, rows: statIndexRows(allTables)},
-	"pg_stat_all_tables":   {local: true, rows: statTableRows(allTables)},
-	"pg_stat_replication":  {local: true, rows: replicationRows},
-	"pg_stat_sys_indexes":  {local: true, rows: statIndexRows(systemTables)},
-	"pg_stat_sys_tables":   {local: true, rows: statTableRows(systemTables)},
-	"pg_stat_user_indexes": {local: true, rows: statIndexRows(userTables)},
-	"pg_stat_user_tables":  {local: true, rows: statTableRows(userTables)},
-	"pg_statio_all_tables": {local: true, rows: statioRows(allTables)},
-	"pg_statio_sys_tables": {local: true, rows: statioRows(systemTables)},
+	"pg_indexes":            {rows: indexesRows},
+	"pg_publication_tables": {rows: publicationTablesRows},
+	"pg_replication_slots":  {local: true, rows: replicationSlotRows},
+	"pg_roles":              {rows: rolesRows},
+	"pg_sequences":          {rows: sequencesRows},
+	"pg_settings":           {local: true, rows: settingsRows},
+	"pg_shadow":             {rows: shadowRows},
+	"pg_stat_activity":      {local: true, rows: activityRows},
+	"pg_stat_all_indexes":   {local: true, rows: statIndexRows(allTables)},
+	"pg_stat_all_tables":    {local: true, rows: statTableRows(allTables)},
+	"pg_stat_replication":   {local: true, rows: replicationRows},
+	"pg_stat_sys_indexes":   {local: true, rows: statIndexRows(systemTables)},
+	"pg_stat_sys_tables":    {local: true, rows: statTableRows(systemTables)},
+	"pg_stat_user_indexes":  {local: true, rows: statIndexRows(userTables)},
+	"pg_stat_user_tables":   {local: true, rows: statTableRows(userTables)},
+	"pg_statio_all_tables":  {local: true, rows: statioRows(allTables)},
+	"pg_statio_sys_tables":  {local: true, rows: statioRows(systemTables)},
 	"pg_statio_user_tables": {local: true,
 		rows: statioRows(userTables)},
 	"pg_tables":         {rows: tablesRows},
@@ -172,15 +176,14 @@ pg_catalog.pg_auth_members pg_catalog.pg_conversion pg_catalog.pg_db_role_settin
 pg_catalog.pg_enum pg_catalog.pg_event_trigger pg_catalog.pg_extension pg_catalog.pg_foreign_data_wrapper
 pg_catalog.pg_foreign_server pg_catalog.pg_foreign_table pg_catalog.pg_inherits pg_catalog.pg_init_privs
 pg_catalog.pg_largeobject pg_catalog.pg_largeobject_metadata pg_catalog.pg_parameter_acl
-pg_catalog.pg_partitioned_table pg_catalog.pg_policy pg_catalog.pg_publication
-pg_catalog.pg_publication_namespace pg_catalog.pg_publication_rel pg_catalog.pg_range
+pg_catalog.pg_partitioned_table pg_catalog.pg_policy pg_catalog.pg_range
 pg_catalog.pg_replication_origin pg_catalog.pg_seclabel pg_catalog.pg_shdepend pg_catalog.pg_shseclabel
 pg_catalog.pg_statistic_ext pg_catalog.pg_subscription pg_catalog.pg_subscription_rel pg_catalog.pg_transform
 pg_catalog.pg_trigger pg_catalog.pg_ts_config pg_catalog.pg_ts_config_map pg_catalog.pg_ts_dict
 pg_catalog.pg_ts_parser pg_catalog.pg_ts_template pg_catalog.pg_user_mapping
 pg_catalog.pg_available_extensions pg_catalog.pg_available_extension_versions pg_catalog.pg_group
 pg_catalog.pg_locks pg_catalog.pg_matviews pg_catalog.pg_policies pg_catalog.pg_prepared_xacts
-pg_catalog.pg_publication_tables pg_catalog.pg_rules pg_catalog.pg_seclabels
+pg_catalog.pg_rules pg_catalog.pg_seclabels
 pg_catalog.pg_user_mappings
 information_schema.attributes information_schema.column_domain_usage information_schema.column_options
 information_schema.domain_constraints information_schema.domain_udt_usage information_schema.domains

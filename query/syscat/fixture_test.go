@@ -135,6 +135,11 @@ func (s session) Status() syscat.Status {
 	return syscat.Status{LogID: 7, Leads: true, Position: s.replica.Position(), Token: "7.1.0/1000000"}
 }
 
+func (s session) Senders() []syscat.Sender {
+	return []syscat.Sender{{PID: 9, User: "bob", Application: "sub", Address: "10.0.0.9:4711", State: "streaming", Began: 1, Replied: 2,
+		Sent: 30, Write: 20, Flush: 10, Applied: 5}}
+}
+
 // run is an Executor that calls functions: the nth entry does what the nth
 // function says.
 type run struct{ steps []func(*sm.Txn) error }

@@ -25,7 +25,7 @@ func (ci *CatalogInfo) Call(name string, args []types.Datum) (types.Datum, bool,
 }
 
 // infoFuncs are all of them by name.
-var infoFuncs = merged(definitionFuncs, visibilityFuncs, nameFuncs, sizeFuncs, sequenceFuncs, privilegeFuncs, absentFuncs)
+var infoFuncs = merged(definitionFuncs, visibilityFuncs, nameFuncs, sizeFuncs, sequenceFuncs, privilegeFuncs, publicationFuncs, absentFuncs)
 
 func merged(parts ...map[string]infoFunc) map[string]infoFunc {
 	out := map[string]infoFunc{}
@@ -110,7 +110,6 @@ var definitionFuncs = map[string]infoFunc{
 		o := object{oidArg(args[0]), oidArg(args[1]), catalog.ColumnNum(args[2].Int())}
 		return strOrNull(ci.describe(o)), nil
 	},
-	"pg_get_replica_identity_index": replicaIdentity,
 }
 
 func procText(f func(*proc) string) infoFunc {
@@ -135,14 +134,6 @@ func (ci *CatalogInfo) relationArg(d types.Datum) (*relation, error) {
 		return nil, nil
 	}
 	return &rel, nil
-}
-
-func replicaIdentity(ci *CatalogInfo, args []types.Datum) (types.Datum, error) {
-	t := ci.catalog.Table(oidArg(args[0]))
-	if t == nil || t.PrimaryKey() == nil {
-		return types.NullDatum, nil
-	}
-	return num(t.PrimaryKey().ID), nil
 }
 
 // visibilityFuncs say whether a bare name means the object.

@@ -164,6 +164,8 @@ func (ci *CatalogInfo) procedureDef(p *proc) string {
 // describe is pg_describe_object(); "" for an object it does not know.
 func (ci *CatalogInfo) describe(o object) string {
 	switch o.class {
+	case classPublication, classPublicationTable, classPublicationNamespace:
+		return ci.describePublication(o)
 	case classClass:
 		rel, ok := relationByID(ci.catalog, o.id)
 		if !ok {

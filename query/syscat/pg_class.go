@@ -65,7 +65,7 @@ func setClass(w *writer, r *relation) {
 	case r.kind == kindTable:
 		w.set("relam", num(heapMethod))
 		if r.virtual == nil {
-			w.set("relreplident", char('d'))
+			w.set("relreplident", char(byte(r.table.Identity())))
 		}
 	case r.kind == kindView:
 		w.set("relhasrules", types.Bool(true))

@@ -50,6 +50,7 @@ func dependRows(c *Context, _ idRange, w *writer) error {
 			return nil
 		}
 	}
+	dependPublications(c.Catalog, depend)
 	for _, d := range c.Catalog.All() {
 		if p, ok := d.(*catalog.Procedure); ok {
 			depend(dependNormal, object{class: classProc, id: p.ID}, object{class: classNamespace, id: p.Schema})
@@ -128,6 +129,9 @@ func (ci *CatalogInfo) comment(o object) string {
 		}
 		return k.comment()
 	}
+	if p := publicationByID(ci.catalog, o.id); p != nil && o.class == classPublication && o.sub == 0 {
+		return p.Comment
+	}
 	if o.class != classClass {
 		return ""
 	}
@@ -160,6 +164,9 @@ func descriptionRows(c *Context, r idRange, w *writer) error {
 		for _, k := range constraintsOf(t) {
 			send(object{class: classConstraint, id: k.id}, k.comment())
 		}
+	}
+	for _, p := range c.Catalog.Publications() {
+		send(object{class: classPublication, id: p.ID}, p.Comment)
 	}
 	for rel := range storedRelations(c.Catalog, r) {
 		send(object{class: classClass, id: rel.id}, rel.comment)

@@ -54,6 +54,7 @@ func setIndex(w *writer, t *catalog.Table, ix *catalog.Index) {
 	w.set("indisunique", types.Bool(ix.Unique || ix.Primary))
 	w.set("indnullsnotdistinct", types.Bool(ix.NullsNotDistinct))
 	w.set("indisprimary", types.Bool(ix.Primary))
+	w.set("indisreplident", types.Bool(t.Identity() == catalog.IdentityIndex && t.ReplicaIndex == ix.ID))
 	for _, col := range []string{"indimmediate", "indisvalid", "indisready", "indislive"} {
 		w.set(col, types.Bool(true))
 	}

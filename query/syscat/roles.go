@@ -38,6 +38,8 @@ func (ci *CatalogInfo) roleNames() *roles {
 	for _, d := range ci.catalog.All() {
 		if s, ok := d.(*catalog.Schema); ok {
 			names = append(names, s.Owner)
+		} else if p, ok := d.(*catalog.Publication); ok {
+			names = append(names, p.Owner)
 		} else if r, ok := described(d); ok {
 			names = append(names, r.owner)
 		}

@@ -19,6 +19,17 @@ type Session interface {
 	Slots() []SlotInfo
 	Formatter() *types.Format
 	Status() Status
+	Senders() []Sender
+}
+
+// Sender is a stream to a consumer of logical replication. The times are in
+// microseconds since 2000-01-01 UTC; Replied is 0 when the consumer has said nothing.
+type Sender struct {
+	PID                         int32
+	User, Application, Address  string
+	State                       string
+	Began, Replied              int64
+	Sent, Write, Flush, Applied log.Offset
 }
 
 // Setting is a row of pg_settings.

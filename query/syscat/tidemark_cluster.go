@@ -115,10 +115,55 @@ func tidemarkDatabaseRows(c *Context, _ offsetRange, w *writer) error {
 	return nil
 }
 
-// replicationRows are those of pg_stat_replication: on the node that leads, one for
-// each other replica of the database that is heard. A replica has written, synced and
-// applied what it says it has applied; the Raft log is ahead of that.
-func replicationRows(c *Context, _ idRange, w *writer) error {
+// replicationRows are those of pg_stat_replication: one for each consumer that this
+// node streams to, and on the node that leads also one for each other replica of the
+// database that is heard. A replica has written, synced and applied what it says it
+// has applied; the Raft log is ahead of that.
+func replicationRows(c *Context, r idRange, w *writer) error {
+	for _, s := range c.Session.Senders() {
+		w.begin()
+		setSender(w, &s)
+		if !w.end() {
+			return nil
+		}
+	}
+	return replicaSenderRows(c, r, w)
+}
+
+// setSender sets how far a consumer of logical replication is.
+func setSender(w *writer, s *Sender) {
+	w.set("pid", num(s.PID))
+	w.set("usesysid", num(roleID(s.User)))
+	w.set("usename", str(s.User))
+	w.set("application_name", str(s.Application))
+	setClient(w, s.Address)
+	w.set("backend_start", types.Timestamp(s.Began))
+	w.set("state", str(s.State))
+	w.set("sent_lsn", lsn(s.Sent))
+	w.set("sync_state", str("async"))
+	w.set("sync_priority", num(0))
+	if s.Replied == 0 {
+		return
+	}
+	w.set("write_lsn", lsn(s.Write))
+	w.set("flush_lsn", lsn(s.Flush))
+	w.set("replay_lsn", lsn(s.Applied))
+	w.set("reply_time", types.Timestamp(s.Replied))
+}
+
+// setClient sets the address of a client, host:port.
+func setClient(w *writer, addr string) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return
+	}
+	w.set("client_addr", str(host))
+	if n, err := strconv.Atoi(port); err == nil {
+		w.set("client_port", num(n))
+	}
+}
+
+func replicaSenderRows(c *Context, _ idRange, w *writer) error {
 	status := c.Session.Status()
 	if !status.Leads {
 		return nil
@@ -135,12 +180,7 @@ func replicationRows(c *Context, _ idRange, w *writer) error {
 		w.begin()
 		w.set("pid", types.Int(int64(r.Replica)))
 		w.set("application_name", str(string(r.Node)))
-		if host, port, err := net.SplitHostPort(node.RaftAddr); err == nil {
-			w.set("client_addr", str(host))
-			if n, err := strconv.Atoi(port); err == nil {
-				w.set("client_port", num(n))
-			}
-		}
+		setClient(w, node.RaftAddr)
 		setReplication(w, &r, max(status.Position.Offset, r.Applied))
 		w.set("reply_time", timeOrNull(node.LastSeen))
 		if !w.end() {

@@ -28,6 +28,9 @@ type Catalog struct {
 	// procedures are by name, those of one name in order of ID. The slices are
 	// never modified.
 	procedures map[Name][]ID
+
+	// publications are in order of name. The slice is never modified.
+	publications []*Publication
 }
 
 // New returns a catalog that holds only the schemas every database has.
@@ -64,6 +67,8 @@ func (c *Catalog) Edit() *Catalog {
 
 		referrers:  make(map[ID][]ID, len(c.referrers)+1),
 		procedures: make(map[Name][]ID, len(c.procedures)+1),
+
+		publications: c.publications,
 	}
 	for k, v := range c.procedures {
 		n.procedures[k] = v
@@ -120,6 +125,8 @@ func (c *Catalog) Put(d Descriptor) {
 		c.names[Name{d.Schema, d.Name}] = d.ID
 	case *Procedure:
 		c.addProcedure(d)
+	case *Publication:
+		c.addPublication(d)
 	}
 }
 
@@ -146,6 +153,8 @@ func (c *Catalog) Delete(id ID) {
 		delete(c.names, Name{d.Schema, d.Name})
 	case *Procedure:
 		c.removeProcedure(d)
+	case *Publication:
+		c.removePublication(d)
 	}
 }
 

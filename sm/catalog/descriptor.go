@@ -38,6 +38,8 @@ const (
 	KindView     Kind = 4
 
 	KindProcedure Kind = 5
+
+	KindPublication Kind = 6
 )
 
 // Schema is a namespace.
@@ -75,6 +77,11 @@ type Table struct {
 
 	Options []string // reloptions, as given
 	Comment string
+
+	// ReplicaIdentity is 0 where none was ever chosen; see Identity. ReplicaIndex
+	// is the index of IdentityIndex, or 0.
+	ReplicaIdentity ReplicaIdentity
+	ReplicaIndex    ID
 }
 
 // StorageID names a key space of rows or index entries.

@@ -1,0 +1,51 @@
+package logical
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-db/tidemark/log"
+)
+
+func TestReceipts(t *testing.T) {
+	accept := func(r *Receipts, at log.Offset) log.Offset {
+		end, _ := r.Accept(at)
+		return end
+	}
+	var r Receipts
+	require.Zero(t, accept(&r, 500), "nothing has been sent")
+	r.Whole(1000)
+	r.Message(1008, 60)
+	r.Message(1041, commitLength)
+	r.Whole(1041)
+	r.Message(1048, 300) // its text is longer than what follows it in the log
+	r.Message(1081, commitLength)
+	r.Whole(1081)
+	r.Message(1088, 30)
+	r.Message(1105, commitLength)
+	r.Whole(1105)
+
+	require.Equal(t, log.Offset(900), accept(&r, 900), "from before the connection")
+	require.Equal(t, log.Offset(1000), accept(&r, 1000))
+	require.Equal(t, log.Offset(1000), accept(&r, 1009), "a change, plus one")
+	require.Equal(t, log.Offset(1041), accept(&r, 1042), "a commit, plus one")
+	require.Equal(t, log.Offset(1041), accept(&r, 1041+commitLength), "a commit, plus its length")
+	require.Equal(t, log.Offset(1041), accept(&r, 1048+300), "a change plus its length, behind the ends of transactions that are on their way")
+	require.Equal(t, log.Offset(1081), accept(&r, 1081))
+	require.Equal(t, log.Offset(1081), accept(&r, 0), "never backwards")
+	require.Equal(t, log.Offset(1105), accept(&r, 1<<40), "never beyond what was sent")
+}
+
+func TestReceiptsAreBounded(t *testing.T) {
+	var r Receipts
+	for i := range log.Offset(10 * maxReceipts) {
+		r.Whole(1000 * (i + 1))
+	}
+	require.LessOrEqual(t, cap(r.sent), 2*maxReceipts)
+	end, ok := r.Accept(1234)
+	require.True(t, ok)
+	require.Equal(t, log.Offset(1234), end)
+	end, _ = r.Accept(1000 * 10 * maxReceipts)
+	require.Equal(t, log.Offset(1000*10*maxReceipts), end)
+}
