@@ -26,6 +26,19 @@ type Policy struct {
 	SlotLag log.Offset
 }
 
+// DefaultPolicy is that of a database which says nothing.
+func DefaultPolicy() Policy { return Policy{SlotLag: DefaultSlotLag} }
+
+// Slack is how many bytes more may be written before a slot at an offset no longer
+// holds history back, negative when it does not any more; limited is false when it
+// always will, or when nothing ever goes.
+func (p Policy) Slack(at, end log.Offset) (bytes int64, limited bool) {
+	if !p.Limited() || p.SlotLag == 0 {
+		return 0, false
+	}
+	return int64(p.SlotLag) - int64(end-min(at, end)), true
+}
+
 // Limited reports whether anything ever goes.
 func (p Policy) Limited() bool { return p.Age > 0 || p.Size > 0 }
 
