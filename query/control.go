@@ -53,7 +53,7 @@ func (s *Session) control(ctx context.Context, c plan.Command, w ResultWriter, d
 		return s.wait(ctx, c, w, describe)
 	case *plan.Accepted:
 		return s.accepted(ctx, c, w)
-	case *plan.CreateDatabase, *plan.DropDatabase, *plan.RenameDatabase, *plan.SetReplicas:
+	case *plan.CreateDatabase, *plan.DropDatabase, *plan.RenameDatabase, *plan.SetReplicas, *plan.SetRetention:
 		return s.databaseCommand(ctx, c, w)
 	}
 	return fmt.Errorf("query: no code for %T", c)
