@@ -52,8 +52,9 @@
 // whether Sync follows, so it takes its message apart before that.
 //
 // Only the connection's own goroutine reads, writes or calls the session, but for
-// replication streams, where one more reads while the own one writes. Others act through terminate (a cause and deadlines in the past, which wake
-// it up) and statementContext.interrupt.
+// replication streams, where one more reads while the own one writes. Others act
+// through terminate (a cause and deadlines in the past, which wake it up) and
+// statementContext.interrupt.
 //
 // # Hostile clients
 //
