@@ -135,6 +135,7 @@ func TestSlotTakenOver(t *testing.T) {
 	_, err = b.AcquireSlot(ctx, "s", 2)
 	codeIs(t, sqlstate.ObjectInUse, err)
 	require.Positive(t, around.asked.Load())
+	require.Equal(t, "That is a connection to node n1.", sqlstate.As(err).Detail)
 
 	around.dead.Store(true)
 	other, err := b.AcquireSlot(ctx, "s", 2)
