@@ -379,6 +379,8 @@ func (g *generator) statement() string {
 		return g.message()
 	case k < 98:
 		return g.publication()
+	case k < 99:
+		return g.slot()
 	}
 	return g.bad()
 }
