@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the golden files of the stored 
 // sampleEntries has one entry of each kind, with every field in use somewhere.
 func sampleEntries() map[string]*Entry {
 	head := Entry{
-		Semantics: CurrentSemantics, Time: 845_000_000_000_123,
+		Semantics: SemanticsFirst, Time: 845_000_000_000_123,
 		Seed: Seed{0: 1, 15: 0xff}, Role: "ada", Application: "psql", ClientAddr: "127.0.0.1:50000",
 		Settings: []Setting{{"TimeZone", "UTC"}, {"search_path", `"$user", public`}},
 		Budget:   Budget{Rows: 1_000_000, Bytes: 1 << 30, Steps: 1 << 24},

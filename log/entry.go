@@ -30,8 +30,17 @@ const (
 // semantics it was proposed under.
 type Semantics uint32
 
+// The versions of apply's behaviour, by what each has brought.
+const (
+	// SemanticsFirst is that of the first logs.
+	SemanticsFirst Semantics = 1
+	// SemanticsDefinitions makes each definition leave a message for consumers, and
+	// lets statements that write ask pg_is_in_recovery().
+	SemanticsDefinitions Semantics = 2
+)
+
 // CurrentSemantics is what this code proposes.
-const CurrentSemantics Semantics = 1
+const CurrentSemantics = SemanticsDefinitions
 
 // Seed is the 128-bit seed from which random() and gen_random_uuid() are drawn.
 // It is drawn for each entry anew and tells it apart from all others: an entry

@@ -131,7 +131,7 @@ func (s *Session) copyProgram(spec *plan.CopySpec) (*exec.Program, error) {
 func (s *Session) copyAheadOf(ctx context.Context, c *plan.Copy, prog *exec.Program, rows *copyReader, st *stager, w ResultWriter) error {
 	tx := s.tx
 	now := s.e.now()
-	in := exec.ContextInputs{TxnTime: tx.began, StmtTime: now, Seed: tx.seed, Statement: len(tx.statements), Sequences: tx.seqs,
+	in := exec.ContextInputs{TxnTime: tx.began, StmtTime: now, Seed: tx.seed, Statement: len(tx.statements), Sequences: tx.seqs, Messages: tx.seqs,
 		Session: s.entrySession()}
 	rt := s.runtime(ctx, &statement{}, tx.txn, tx.view, in, w)
 	mark, keys := tx.txn.Savepoint(), tx.keys.Savepoint()

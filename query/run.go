@@ -68,7 +68,7 @@ func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter)
 		return s.runQuery(ctx, st, prog, v, in, w)
 	}
 	if prog.Statement.SetConstraints != nil {
-		return noBlock(w, "SET CONSTRAINTS")
+		return noBlock(w, "SET CONSTRAINTS", "SET CONSTRAINTS")
 	}
 	if readOnly, _ := s.settings.get("default_transaction_read_only"); readOnly == "on" {
 		return readOnlyError(prog.Statement)
@@ -115,8 +115,8 @@ func (s *Session) planAlone(ctx context.Context, st *statement, in exec.ContextI
 }
 
 // noBlock answers a statement that outside a transaction block has no effect.
-func noBlock(w ResultWriter, tag string) error {
-	n := sqlstate.New(sqlstate.NoActiveSQLTransaction, "%s can only be used in transaction blocks", tag)
+func noBlock(w ResultWriter, name, tag string) error {
+	n := sqlstate.New(sqlstate.NoActiveSQLTransaction, "%s can only be used in transaction blocks", name)
 	n.Severity = "WARNING"
 	if err := w.Notice(n); err != nil {
 		return err
@@ -139,6 +139,9 @@ func (s *Session) runtime(ctx context.Context, st *statement, txn *sm.Txn, v *sm
 		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Txn: txn, Session: sessionInfo{s}, SearchPath: s.meaning.SearchPath}}
 	if s.tx != nil {
 		rt.Constraints = s.tx.keys
+	}
+	if st.query != nil { // COPY has none, and defines nothing
+		rt.Text, rt.Announces = st.query.Text(), true
 	}
 	if w != nil {
 		rt.Notice = func(n *sqlstate.Error) { _ = w.Notice(n) }
@@ -374,7 +377,7 @@ func (s *Session) ahead(ctx context.Context, st *statement, w ResultWriter, open
 func (s *Session) attempt(ctx context.Context, st *statement, now int64, w ResultWriter,
 	open func([]Column) (exec.Sink, error), asked *validatedSession) (prog *exec.Program, tag string, digest []byte, err error) {
 	tx := s.tx
-	in := exec.ContextInputs{TxnTime: tx.began, StmtTime: now, ClockTime: s.e.now, Seed: tx.seed, Statement: len(tx.statements), Sequences: tx.seqs}
+	in := exec.ContextInputs{TxnTime: tx.began, StmtTime: now, ClockTime: s.e.now, Seed: tx.seed, Statement: len(tx.statements), Sequences: tx.seqs, Messages: tx.seqs}
 	if prog, err = s.program(st, tx.txn.Catalog(), in, !st.query.Select()); err != nil {
 		return nil, "", nil, err
 	}

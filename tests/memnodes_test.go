@@ -131,17 +131,23 @@ func newMemNode(t *testing.T, i int, cluster *memlog.Cluster, set func(i int, e 
 func (n *memNode) serve(t *testing.T, p pgwire.Config) {
 	t.Helper()
 	n.server = pgwire.NewServer(p)
+	n.addr = serveAt(t, n.server)
+}
+
+// serveAt starts a server and returns its address.
+func serveAt(t *testing.T, server *pgwire.Server) string {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	n.addr = ln.Addr().String()
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := n.server.Serve(ln); !errors.Is(err, pgwire.ErrServerClosed) {
+		if err := server.Serve(ln); !errors.Is(err, pgwire.ErrServerClosed) {
 			panic(fmt.Sprintf("serve: %v", err))
 		}
 	})
 	t.Cleanup(func() {
-		require.NoError(t, n.server.Shutdown(context.Background()))
+		require.NoError(t, server.Shutdown(context.Background()))
 		serving.Wait()
 	})
+	return ln.Addr().String()
 }

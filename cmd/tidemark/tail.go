@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -47,6 +49,10 @@ type changeLine struct {
 	Op        string          `json:"op"`
 	Before    json.RawMessage `json:"before"`
 	After     json.RawMessage `json:"after"`
+
+	// Of messages only.
+	Prefix  string  `json:"prefix,omitempty"`
+	Content *string `json:"content,omitempty"`
 }
 
 func (p *program) tail(ctx context.Context, args []string) error {
@@ -145,7 +151,7 @@ func (t *tailer) batch(ctx context.Context, conn *pgconn.PgConn) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	query := `SELECT lsn, commit_lsn, log_time, schema_name, table_name, op, before, after FROM tidemark.changes WHERE lsn > $1::pg_lsn`
+	query := `SELECT lsn, commit_lsn, log_time, schema_name, table_name, op, before, after, prefix, content FROM tidemark.changes WHERE lsn > $1::pg_lsn`
 	args := [][]byte{[]byte(t.position.String())}
 	for _, filter := range []struct{ column, value string }{{"table_name", t.table}, {"schema_name", t.schema}} {
 		if filter.value != "" {
@@ -187,6 +193,19 @@ func (t *tailer) end(ctx context.Context, conn *pgconn.PgConn) (tidemark.Offset,
 	return tidemark.ParseOffset(string(result.Rows[0][0]))
 }
 
+// messageText is the content of a message, which comes as bytea: the text that it
+// is, or else its bytes in hexadecimal.
+func messageText(value []byte) *string {
+	if value == nil {
+		return nil
+	}
+	out := string(value)
+	if b, err := hex.DecodeString(strings.TrimPrefix(out, `\x`)); err == nil && utf8.Valid(b) {
+		out = string(b)
+	}
+	return &out
+}
+
 // print writes one line and moves the position behind it.
 func (t *tailer) print(values [][]byte) error {
 	line := changeLine{
@@ -198,6 +217,8 @@ func (t *tailer) print(values [][]byte) error {
 		Op:        string(values[5]),
 		Before:    values[6],
 		After:     values[7],
+		Prefix:    string(values[8]),
+		Content:   messageText(values[9]),
 	}
 	position, err := tidemark.ParseOffset(line.LSN)
 	if err != nil {

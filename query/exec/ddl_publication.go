@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tidemark-db/tidemark/query/plan"
+	"github.com/tidemark-db/tidemark/query/syscat"
 	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 )
@@ -206,6 +207,9 @@ func (d *ddl) publishable(n plan.Name) (*catalog.Table, error) {
 	}
 	if d.cat().Sequence(id) != nil {
 		return nil, notPublishable(n.Name, "sequences")
+	}
+	if n.Schema == "" && syscat.Lookup("pg_catalog", n.Name) != nil {
+		return nil, notPublishable(n.Name, "system tables")
 	}
 	return nil, undefined(n)
 }

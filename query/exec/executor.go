@@ -169,8 +169,9 @@ func (r *entryRun) prepare(i int, write bool) (*Program, *Runtime, error) {
 	}
 	ctx.Params = params
 	rt := &Runtime{Txn: r.txn, Expr: ctx, Constraints: r.keys, Cancel: r.cancel,
-		Planner: &Planner{r.x.Plans, r.meaning}, SearchPath: r.meaning.SearchPath, User: r.entry.Role,
+		Planner: &Planner{r.x.Plans, r.meaning}, SearchPath: r.meaning.SearchPath, User: r.entry.Role, Text: st.Text,
 		Virtual: &syscat.Context{Catalog: r.txn.Catalog(), Txn: r.txn, Session: r.session, SearchPath: r.meaning.SearchPath}}
+	rt.Announces = r.entry.Semantics >= log.SemanticsDefinitions
 	q, err := r.x.Plans.Query(st.Text)
 	if err != nil && (st.Copy != nil || r.entry.Kind == log.KindStage) {
 		prog, err := CopyProgram(st.Text, plan.Env{Catalog: r.txn.Catalog(), Database: r.meaning.Database,
@@ -216,7 +217,7 @@ func (r *entryRun) run(prog *Program, rt *Runtime, st *log.Statement, sink Sink)
 func (r *entryRun) context(i int, st *log.Statement) *expr.Ctx {
 	return NewContext(r.meaning, ContextInputs{
 		TxnTime: r.entry.Began, StmtTime: st.Time, Seed: r.entry.Seed, Statement: i,
-		Session: r.session, Sequences: r.seqs,
+		Session: r.session, Sequences: r.seqs, Messages: entryMessages{r},
 		Catalog: NewLazyCatalog(r.txn.Catalog(), r.meaning.SearchPath, r.meaning.Database, r.entry.Role, nil),
 	})
 }
@@ -230,6 +231,7 @@ type ContextInputs struct {
 	Statement         int // its number in the transaction
 	Session           expr.SessionInfo
 	Sequences         expr.Sequences
+	Messages          expr.Messages
 	Catalog           expr.CatalogInfo
 }
 
@@ -242,7 +244,8 @@ func NewContext(m *Meaning, in ContextInputs) *expr.Ctx {
 	hi := binary.LittleEndian.Uint64(in.Seed[:8])
 	lo := binary.LittleEndian.Uint64(in.Seed[8:]) + uint64(in.Statement)
 	return &expr.Ctx{Format: f, TxnTime: in.TxnTime, StmtTime: in.StmtTime, ClockTime: in.ClockTime,
-		Seed: [2]uint64{hi, lo}, Seeded: true, Session: in.Session, Catalog: in.Catalog, Sequences: in.Sequences}
+		Seed: [2]uint64{hi, lo}, Seeded: true, Session: in.Session, Catalog: in.Catalog, Sequences: in.Sequences,
+		Messages: in.Messages}
 }
 
 // decodeParams reads the typed parameters of a statement.

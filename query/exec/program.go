@@ -69,7 +69,11 @@ func (p *Program) Run(rt *Runtime, sink Sink) (int64, error) {
 	case p.delete != nil:
 		return p.change(rt, func() (int64, error) { return p.delete.run(rt, sink) })
 	case p.Statement.DDL != nil:
-		return runDDL(rt, p.Statement, sink)
+		n, err := runDDL(rt, p.Statement, sink)
+		if err != nil {
+			return n, err
+		}
+		return n, announce(rt, p.Statement)
 	case p.call != nil:
 		return 0, p.call.run(rt)
 	case p.Statement.SetConstraints != nil:

@@ -41,6 +41,11 @@ type Runtime struct {
 	SearchPath []string
 	User       string
 
+	// Text is the statement's; Announces says that a definition leaves it in a
+	// message for consumers.
+	Text      string
+	Announces bool
+
 	// Notice takes what is no error but worth telling; nil drops it.
 	Notice func(*sqlstate.Error)
 

@@ -21,6 +21,14 @@ type Ctx struct {
 	Session   SessionInfo
 	Catalog   CatalogInfo
 	Sequences Sequences
+	Messages  Messages
+}
+
+// Messages is what pg_logical_emit_message needs.
+type Messages interface {
+	// Emit puts a message into the log, and returns the offset that the client is
+	// told.
+	Emit(transactional bool, prefix string, content []byte) (uint64, error)
 }
 
 // SessionInfo is what functions ask of the session.

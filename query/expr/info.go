@@ -252,6 +252,7 @@ var infoEvals = func() map[string]evalFunc {
 		}
 		return intResult(c.Sequences.SetVal(types.OID(a[0].Int()), a[1].Int(), len(a) < 3 || a[2].Bool()))
 	}
+	m["pg_logical_emit_message"] = emitMessage
 	m["pg_encoding_to_char"] = func(_ *Ctx, a []datum) (datum, error) {
 		if a[0].Int() == pgUTF8 {
 			return types.String("UTF8"), nil
@@ -284,6 +285,21 @@ var infoEvals = func() map[string]evalFunc {
 	m["oidvectortypes"], m["parse_ident"] = oidVectorTypes, parseIdent
 	return m
 }()
+
+// emitMessage is pg_logical_emit_message(), with content of either type.
+func emitMessage(c *Ctx, a []datum) (datum, error) {
+	if c.Messages == nil {
+		return null, unsupported("pg_logical_emit_message is not supported here")
+	}
+	var content []byte
+	if a[2].Kind() == types.KindString {
+		content = []byte(a[2].Str())
+	} else {
+		content = a[2].Bytes()
+	}
+	at, err := c.Messages.Emit(a[0].Bool(), a[1].Str(), content)
+	return types.LSN(at), err
+}
 
 var infoBinds = map[string]func(*binding) evalFunc{
 	"pg_typeof": func(b *binding) evalFunc {

@@ -11,8 +11,10 @@ import (
 )
 
 // writingFuncs change something: they draw from or set a sequence, make the
-// transaction known by a number, or acknowledge something with it.
-var writingFuncs = map[string]bool{"nextval": true, "setval": true, "txid_current": true, "pg_current_xact_id": true, expr.AckName: true}
+// transaction known by a number, acknowledge something with it, or put a message
+// into the log.
+var writingFuncs = map[string]bool{"nextval": true, "setval": true, "txid_current": true, "pg_current_xact_id": true,
+	expr.AckName: true, "pg_logical_emit_message": true}
 
 // call binds a function call, an aggregate or a cast written as a call.
 func (b *binder) call(n *ast.FuncCall, s *scope) (Expr, error) {

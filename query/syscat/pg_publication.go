@@ -57,6 +57,7 @@ func publicationNamespaceRows(c *Context, _ idRange, w *writer) error {
 type publishedTable struct {
 	table   *catalog.Table
 	columns []catalog.ColumnNum
+	listed  bool // the columns were
 	filter  string
 }
 
@@ -70,10 +71,10 @@ func publishedTables(c *catalog.Catalog, p *catalog.Publication) iter.Seq[publis
 			}
 			out := publishedTable{table: t}
 			if member != nil {
-				out.columns, out.filter = slices.Clone(member.Columns), member.Filter
+				out.columns, out.listed, out.filter = slices.Clone(member.Columns), member.Columns != nil, member.Filter
 			}
 			for i := range t.Columns {
-				if (member == nil || member.Columns == nil) && !t.Columns[i].Dropped {
+				if !out.listed && !t.Columns[i].Dropped {
 					out.columns = append(out.columns, t.Columns[i].Num)
 				}
 			}
@@ -120,7 +121,11 @@ func (ci *CatalogInfo) publicationTables(name string) (expr.RowIter, error) {
 	}
 	out := &tupleRows{}
 	for t := range publishedTables(ci.catalog, p) {
-		out.rows = append(out.rows, []types.Datum{num(t.table.ID), vector(types.Int2VectorType, t.columns), strOrNull(t.filter)})
+		columns := types.NullDatum
+		if t.listed {
+			columns = vector(types.Int2VectorType, t.columns)
+		}
+		out.rows = append(out.rows, []types.Datum{num(t.table.ID), columns, strOrNull(t.filter)})
 	}
 	return out, nil
 }

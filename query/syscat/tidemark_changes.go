@@ -11,15 +11,15 @@ import (
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
-// changeColumns are those of tidemark.changes: one row for each row changed, in
-// the order of the log.
+// changeColumns are those of tidemark.changes: one row for each row changed, table
+// truncated or message emitted, in the order of the log.
 //
 // seq counts the changes of a transaction from 1. key has the primary key's
 // columns as they were before the change (as they are after it, for an insert);
 // it is NULL for a table without a primary key. before and after have all
 // columns; values are what to_jsonb() makes of them. A truncate has none of the
 // three. The schema is that of the transaction's commit; table_name is NULL
-// where the table had been dropped by then.
+// where the table had been dropped by then. The last three are a message's.
 var changeColumns = []Column{
 	{Name: "lsn", Type: types.LSNType},
 	{Name: "commit_lsn", Type: types.LSNType},
@@ -31,6 +31,9 @@ var changeColumns = []Column{
 	{Name: "key", Type: types.JSONBType},
 	{Name: "before", Type: types.JSONBType},
 	{Name: "after", Type: types.JSONBType},
+	{Name: "prefix", Type: types.TextType},
+	{Name: "content", Type: types.ByteaType},
+	{Name: "transactional", Type: types.BoolType},
 }
 
 func changeRows(c *Context, r offsetRange, w *writer) error {
@@ -103,10 +106,17 @@ type tableEncoder struct {
 	row    []types.Datum
 }
 
-var opNames = map[sm.Op]string{sm.OpInsert: "insert", sm.OpUpdate: "update", sm.OpDelete: "delete", sm.OpTruncate: "truncate"}
+var opNames = map[sm.Op]string{sm.OpInsert: "insert", sm.OpUpdate: "update", sm.OpDelete: "delete", sm.OpTruncate: "truncate",
+	sm.OpMessage: "message"}
 
 func (e *changeEncoder) set(w *writer, ch *sm.Change, h *sm.TxnHeader) error {
 	w.set("op", str(opNames[ch.Op]))
+	if ch.Op == sm.OpMessage {
+		w.set("prefix", str(ch.Prefix))
+		w.set("content", types.Bytes(ch.Content))
+		w.set("transactional", types.Bool(ch.Transactional))
+		return nil
+	}
 	t, err := e.tableOf(ch.Table, h)
 	if err != nil || t == nil {
 		return err

@@ -1,0 +1,543 @@
+package tests
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-db/tidemark/pgwire"
+	"github.com/tidemark-db/tidemark/query"
+)
+
+// streamPatience is for how long a message may not come.
+const streamPatience = 20 * time.Second
+
+// consumer is a replication connection.
+type consumer struct {
+	*client
+	slot string
+	end  pglogrepl.LSN // the end of the last transaction that came whole
+	kept pglogrepl.LSN // of the last keepalive
+}
+
+func newConsumer(t *testing.T, addr, slot string) *consumer {
+	return &consumer{client: newClient(t, addr, "replication", "database"), slot: slot}
+}
+
+// create makes the slot and returns its position and the snapshot's name.
+func (c *consumer) create(snapshot string) pglogrepl.CreateReplicationSlotResult {
+	c.t.Helper()
+	r, err := pglogrepl.CreateReplicationSlot(c.t.Context(), c.PgConn, c.slot, "pgoutput", pglogrepl.CreateReplicationSlotOptions{SnapshotAction: snapshot})
+	require.NoError(c.t, err)
+	return r
+}
+
+func (c *consumer) start(from pglogrepl.LSN) {
+	c.t.Helper()
+	require.NoError(c.t, c.tryStart(from))
+}
+
+func (c *consumer) tryStart(from pglogrepl.LSN) error {
+	return pglogrepl.StartReplication(c.t.Context(), c.PgConn, c.slot, from,
+		pglogrepl.StartReplicationOptions{PluginArgs: []string{"proto_version '1'", "publication_names 'p'", "messages 'false'"}})
+}
+
+// receive returns the next message, or the error of the stream.
+func (c *consumer) receive() (pgproto3.BackendMessage, error) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), streamPatience)
+	defer cancel()
+	m, err := c.ReceiveMessage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if e, ok := m.(*pgproto3.ErrorResponse); ok {
+		return nil, pgconn.ErrorResponseToPgError(e)
+	}
+	return m, nil
+}
+
+// next returns the next message of the stream that is no keepalive, and its header.
+func (c *consumer) next() (pglogrepl.Message, pglogrepl.XLogData) {
+	c.t.Helper()
+	for {
+		m, err := c.receive()
+		require.NoError(c.t, err)
+		d, ok := m.(*pgproto3.CopyData)
+		require.True(c.t, ok, "%T", m)
+		if d.Data[0] == pglogrepl.PrimaryKeepaliveMessageByteID {
+			k, err := pglogrepl.ParsePrimaryKeepaliveMessage(d.Data[1:])
+			require.NoError(c.t, err)
+			require.GreaterOrEqual(c.t, k.ServerWALEnd, c.kept)
+			c.kept = k.ServerWALEnd
+			continue
+		}
+		x, err := pglogrepl.ParseXLogData(d.Data[1:])
+		require.NoError(c.t, err)
+		msg, err := pglogrepl.Parse(x.WALData)
+		require.NoError(c.t, err)
+		if commit, ok := msg.(*pglogrepl.CommitMessage); ok {
+			require.Greater(c.t, commit.TransactionEndLSN, commit.CommitLSN)
+			require.Equal(c.t, commit.TransactionEndLSN, x.WALStart)
+			require.LessOrEqual(c.t, c.kept, commit.CommitLSN, "a keepalive has passed a transaction that had not been sent")
+			c.end = commit.TransactionEndLSN
+		}
+		return msg, x
+	}
+}
+
+// transactions reads n transactions and returns them in short: I3 is the insert of
+// the row whose first column is 3.
+func (c *consumer) transactions(n int) string {
+	c.t.Helper()
+	var out strings.Builder
+	first := func(t *pglogrepl.TupleData) string { return string(t.Columns[0].Data) }
+	for n > 0 {
+		msg, _ := c.next()
+		switch m := msg.(type) {
+		case *pglogrepl.InsertMessage:
+			out.WriteString("I" + first(m.Tuple))
+		case *pglogrepl.UpdateMessage:
+			out.WriteString("U" + first(m.NewTuple))
+		case *pglogrepl.DeleteMessage:
+			out.WriteString("D" + first(m.OldTuple))
+		case *pglogrepl.TruncateMessage:
+			out.WriteString("T")
+		case *pglogrepl.CommitMessage:
+			out.WriteString(";")
+			n--
+		}
+	}
+	return out.String()
+}
+
+func (c *consumer) acknowledge(at pglogrepl.LSN) {
+	c.t.Helper()
+	require.NoError(c.t, pglogrepl.SendStandbyStatusUpdate(c.t.Context(), c.PgConn, pglogrepl.StandbyStatusUpdate{WALWritePosition: at}))
+}
+
+// finish ends the stream in order; the connection may be used again.
+func (c *consumer) finish() {
+	c.t.Helper()
+	_, err := pglogrepl.SendStandbyCopyDone(c.t.Context(), c.PgConn)
+	require.NoError(c.t, err)
+}
+
+// confirmed is the slot's position.
+func (c *client) confirmed(slot string) pglogrepl.LSN {
+	c.t.Helper()
+	lsn, err := pglogrepl.ParseLSN(c.one("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '" + slot + "'"))
+	require.NoError(c.t, err)
+	return lsn
+}
+
+// published starts nodes with a published table.
+func published(t *testing.T, nodes int) ([]*memNode, *client) {
+	n := memNodes(t, nodes, nil)
+	c := newClient(t, n[0].addr)
+	c.exec("CREATE TABLE t (id int PRIMARY KEY, v text)", "CREATE TABLE hidden (id int)", "CREATE PUBLICATION p FOR TABLE t")
+	return n, c
+}
+
+// TestReplication streams, acknowledges and resumes: what was acknowledged never
+// comes again, everything else does.
+func TestReplication(t *testing.T) {
+	n, c := published(t, 1)
+	r := newConsumer(t, n[0].addr, "s")
+	id, err := pglogrepl.IdentifySystem(t.Context(), r.PgConn)
+	require.NoError(t, err)
+	require.Equal(t, "postgres", id.DBName)
+	require.Equal(t, int32(1), id.Timeline)
+	made := r.create("NOEXPORT_SNAPSHOT")
+	require.Empty(t, made.SnapshotName)
+	require.Equal(t, id.XLogPos.String(), made.ConsistentPoint)
+
+	c.exec("INSERT INTO t VALUES (1), (2)", "INSERT INTO hidden VALUES (1)", "BEGIN; INSERT INTO t VALUES (9); ROLLBACK", "UPDATE t SET id = 3 WHERE id = 2")
+	r.start(0)
+	require.Equal(t, "I1I2;U3;", r.transactions(2))
+	r.acknowledge(r.end)
+	r.finish()
+	require.Equal(t, r.end, c.confirmed("s"), "it is durable when the client sees the end of the stream")
+	require.Equal(t, "1", r.one("SELECT 1"), "the connection goes on")
+
+	c.exec("DELETE FROM t WHERE id = 1", "TRUNCATE t")
+	r.start(0)
+	require.Equal(t, "D1;T;", r.transactions(2))
+	r.finish()
+	require.Less(t, c.confirmed("s"), r.end)
+	r.start(0)
+	require.Equal(t, "D1;T;", r.transactions(2), "not acknowledged")
+	last := r.end
+	r.acknowledge(last + 26) // its position and the length of the message
+	r.finish()
+	require.Equal(t, last, c.confirmed("s"))
+	r.exec("DROP_REPLICATION_SLOT s")
+	c.fails("42704", "SELECT pg_drop_replication_slot('s')")
+}
+
+// TestReplicationPositions has messages carry the positions that consumers rely on.
+func TestReplicationPositions(t *testing.T) {
+	n, c := published(t, 1)
+	r := newConsumer(t, n[0].addr, "s")
+	r.create("NOEXPORT_SNAPSHOT")
+	c.exec("INSERT INTO t VALUES (1), (2), (3)", "INSERT INTO t VALUES (4)")
+	r.start(0)
+	var final, last pglogrepl.LSN
+	for range 2 {
+		for done := false; !done; {
+			msg, x := r.next()
+			require.Equal(t, x.WALStart, x.ServerWALEnd)
+			switch m := msg.(type) {
+			case *pglogrepl.RelationMessage:
+				require.Zero(t, x.WALStart)
+				continue
+			case *pglogrepl.BeginMessage:
+				require.GreaterOrEqual(t, x.WALStart, last+1, "room between transactions")
+				last, final = x.WALStart-1, m.FinalLSN
+			case *pglogrepl.InsertMessage:
+				require.Greater(t, x.WALStart, last)
+				require.Less(t, x.WALStart, final)
+				last = x.WALStart
+			case *pglogrepl.CommitMessage:
+				require.Equal(t, final, m.CommitLSN)
+				last, done = m.TransactionEndLSN, true
+			}
+		}
+	}
+}
+
+// TestReplicationAcknowledgements: in the middle of a transaction, beyond the end,
+// backwards.
+func TestReplicationAcknowledgements(t *testing.T) {
+	n, c := published(t, 1)
+	r := newConsumer(t, n[0].addr, "s")
+	r.create("NOEXPORT_SNAPSHOT")
+	c.exec("INSERT INTO t VALUES (1), (2)", "INSERT INTO t VALUES (3)")
+	r.start(0)
+	var inside pglogrepl.LSN
+	for {
+		msg, x := r.next()
+		if _, ok := msg.(*pglogrepl.InsertMessage); ok {
+			inside = x.WALStart
+		} else if _, ok := msg.(*pglogrepl.CommitMessage); ok {
+			break
+		}
+	}
+	first := r.end
+	r.transactions(1)
+	r.acknowledge(inside + 1)
+	r.finish()
+	r.start(0)
+	require.Equal(t, "I1I2;I3;", r.transactions(2))
+	r.acknowledge(first)
+	r.acknowledge(0)
+	r.acknowledge(1)
+	r.finish()
+	require.Equal(t, first, c.confirmed("s"))
+	r.start(0)
+	require.Equal(t, "I3;", r.transactions(1))
+	r.acknowledge(1 << 50)
+	r.finish()
+	require.Equal(t, r.end, c.confirmed("s"))
+	c.exec("INSERT INTO t VALUES (4)")
+	r.start(0)
+	require.Equal(t, "I4;", r.transactions(1))
+}
+
+// TestReplicationPassesOver: transactions without anything for the consumer move its
+// position by keepalives.
+func TestReplicationPassesOver(t *testing.T) {
+	n, c := published(t, 1)
+	r := newConsumer(t, n[0].addr, "s")
+	r.create("NOEXPORT_SNAPSHOT")
+	r.start(0)
+	c.exec("INSERT INTO hidden VALUES (1)")
+	end := pglogrepl.LSN(n[0].replica.Position().End)
+	for r.kept < end {
+		m, err := r.receive()
+		require.NoError(t, err)
+		k, err := pglogrepl.ParsePrimaryKeepaliveMessage(m.(*pgproto3.CopyData).Data[1:])
+		require.NoError(t, err)
+		r.kept = k.ServerWALEnd
+	}
+	require.Equal(t, end, r.kept)
+	r.acknowledge(r.kept)
+	r.finish()
+	require.Equal(t, end, c.confirmed("s"))
+}
+
+// TestReplicationSnapshots compares the snapshot of a slot and its stream while
+// others write: each row is in one of the two.
+func TestReplicationSnapshots(t *testing.T) {
+	n, c := published(t, 2)
+	stop, stopped := make(chan struct{}), make(chan int)
+	writer := newClient(t, n[0].addr)
+	go func() {
+		i := 0
+		for ; ; i++ {
+			select {
+			case <-stop:
+				stopped <- i
+				return
+			default:
+			}
+			if _, err := execute(context.Background(), writer.PgConn, fmt.Sprintf("INSERT INTO t VALUES (%d)", i)); err != nil {
+				panic(err)
+			}
+		}
+	}()
+	seen := make([]int, 3) // how many rows each slot's snapshot had
+	consumers := make([]*consumer, 3)
+	for i, action := range []string{"EXPORT_SNAPSHOT", "USE_SNAPSHOT", "EXPORT_SNAPSHOT"} {
+		r := newConsumer(t, n[i%2].addr, fmt.Sprint("s", i))
+		consumers[i] = r
+		reader := r.client
+		if action == "USE_SNAPSHOT" {
+			r.exec("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
+			r.create(action)
+		} else {
+			made := r.create(action)
+			reader = newClient(t, n[(i+1)%2].addr) // a node that may be behind
+			reader.exec("BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '" + made.SnapshotName + "'")
+		}
+		time.Sleep(10 * time.Millisecond)
+		_, err := fmt.Sscan(reader.one("SELECT count(*) FROM t"), &seen[i])
+		require.NoError(t, err)
+		reader.exec("COMMIT")
+	}
+	close(stop)
+	total := <-stopped
+	for i, r := range consumers {
+		r.start(0)
+		for want := seen[i]; want < total; want++ {
+			require.Equal(t, fmt.Sprintf("I%d;", want), r.transactions(1))
+		}
+	}
+	c.exec("BEGIN")
+	c.fails("22023", "SET TRANSACTION SNAPSHOT 'nonsense'")
+	c.exec("ROLLBACK", "BEGIN", "SELECT 1 FROM t")
+	c.fails("25001", "SET TRANSACTION SNAPSHOT '0/1000008'")
+	c.exec("ROLLBACK", "BEGIN ISOLATION LEVEL READ COMMITTED")
+	c.fails("0A000", "SET TRANSACTION SNAPSHOT '0/1000008'")
+	c.exec("ROLLBACK", "BEGIN")
+	c.fails("22023", "SET TRANSACTION SNAPSHOT 'FFFFFFFF/0'")
+	c.exec("ROLLBACK")
+}
+
+// TestReplicationOnAnyNode moves a consumer from node to node.
+func TestReplicationOnAnyNode(t *testing.T) {
+	n, c := published(t, 3)
+	newConsumer(t, n[1].addr, "s").create("NOEXPORT_SNAPSHOT")
+	var end pglogrepl.LSN
+	for i := range 6 {
+		c.exec(fmt.Sprintf("INSERT INTO t VALUES (%d)", i))
+		r := newConsumer(t, n[i%3].addr, "s")
+		r.start(0)
+		require.Equal(t, fmt.Sprintf("I%d;", i), r.transactions(1))
+		require.Greater(t, r.end, end)
+		end = r.end
+		r.acknowledge(end)
+		r.finish()
+	}
+}
+
+// TestReplicationThroughAnotherNode: a node that does not have the database passes
+// the stream on.
+func TestReplicationThroughAnotherNode(t *testing.T) {
+	n, c := published(t, 1)
+	server := pgwire.NewServer(pgwire.Config{
+		Route: func(string) (string, bool) { return n[0].addr, true },
+		Sessions: pgwire.SessionFactoryFunc(func(context.Context, query.StartupParams) (pgwire.Session, []query.Setting, error) {
+			return nil, nil, errors.New("it is not served here")
+		}),
+	})
+	addr := serveAt(t, server)
+	r := newConsumer(t, addr, "s")
+	r.create("NOEXPORT_SNAPSHOT")
+	r.start(0)
+	for i := range 3 {
+		c.exec(fmt.Sprintf("INSERT INTO t VALUES (%d, repeat('x', 100000))", i))
+		require.Equal(t, fmt.Sprintf("I%d;", i), r.transactions(1))
+		r.acknowledge(r.end)
+	}
+	r.finish()
+	require.Equal(t, r.end, c.confirmed("s"))
+}
+
+// TestReplicationRefusals has what is refused on replication connections.
+func TestReplicationRefusals(t *testing.T) {
+	n, c := published(t, 1)
+	addr := n[0].addr
+	r := newConsumer(t, addr, "s")
+	require.Equal(t, "extended query protocol not supported in a replication connection",
+		sqlstateOf(t, "08P01", r.ExecParams(t.Context(), "SELECT 1", nil, nil, nil, nil).Read().Err))
+	for _, k := range []struct{ code, sql string }{
+		{"42704", "START_REPLICATION SLOT none LOGICAL 0/0 (proto_version '1', publication_names 'p')"},
+		{"42704", "DROP_REPLICATION_SLOT none"},
+		{"0A000", "START_REPLICATION 0/0"},
+		{"0A000", "CREATE_REPLICATION_SLOT s PHYSICAL"},
+		{"0A000", "TIMELINE_HISTORY 1"},
+		{"0A000", "BASE_BACKUP"},
+		{"58P01", "CREATE_REPLICATION_SLOT s LOGICAL wal2json"},
+		{"42602", `CREATE_REPLICATION_SLOT "A" LOGICAL pgoutput`},
+		{"XX000", "CREATE_REPLICATION_SLOT s LOGICAL pgoutput (SNAPSHOT 'use')"},
+		{"42601", "CREATE_REPLICATION_SLOT s"},
+	} {
+		r.fails(k.code, k.sql)
+	}
+	r.exec("BEGIN")
+	r.fails("XX000", "CREATE_REPLICATION_SLOT s LOGICAL pgoutput")
+	r.fails("25P02", "IDENTIFY_SYSTEM")
+	r.exec("ROLLBACK", "BEGIN READ ONLY ISOLATION LEVEL READ COMMITTED")
+	r.fails("XX000", "CREATE_REPLICATION_SLOT s LOGICAL pgoutput USE_SNAPSHOT")
+	r.exec("ROLLBACK", "CREATE_REPLICATION_SLOT s LOGICAL pgoutput")
+	r.fails("42710", "CREATE_REPLICATION_SLOT s LOGICAL pgoutput")
+	require.Equal(t, "", r.one("SELECT pg_catalog.set_config('search_path', '', false);"))
+	require.Equal(t, "logical", r.one("SHOW wal_level"))
+	require.Equal(t, "0700", r.one("SHOW data_directory_mode"))
+	r.fails("22023", "START_REPLICATION SLOT s LOGICAL 0/0")
+	r.fails("0A000", "START_REPLICATION SLOT s LOGICAL 0/0 (proto_version '4', publication_names 'p')")
+
+	r.start(0)
+	other := newConsumer(t, addr, "s")
+	require.ErrorContains(t, other.tryStart(0), "is active for PID")
+	c.fails("55006", "SELECT pg_drop_replication_slot('s')")
+	require.Equal(t, "streaming", awaitText(c, "SELECT state FROM pg_stat_replication", "streaming"))
+
+	physical := newClient(t, addr, "replication", "true")
+	require.Empty(t, physical.rows("IDENTIFY_SYSTEM")[0][3], "there is no database")
+	physical.fails("0A000", "SELECT 1")
+	physical.fails("55000", "CREATE_REPLICATION_SLOT x LOGICAL pgoutput")
+	physical.fails("0A000", "START_REPLICATION 0/0")
+	cfg, err := pgconn.ParseConfig("postgres://tester@" + addr + "/postgres?sslmode=disable&replication=perhaps")
+	require.NoError(t, err)
+	_, err = pgconn.ConnectConfig(t.Context(), cfg)
+	require.ErrorContains(t, err, `invalid value for parameter "replication": "perhaps"`)
+}
+
+func sqlstateOf(t *testing.T, code string, err error) string {
+	t.Helper()
+	var e *pgconn.PgError
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, code, e.Code)
+	return e.Message
+}
+
+// awaitText asks until the answer is as wanted, or for long.
+func awaitText(c *client, sql, want string) (got string) {
+	for end := time.Now().Add(streamPatience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if rows := c.rows(sql); len(rows) == 1 && rows[0][0] == want {
+			return want
+		} else {
+			got = fmt.Sprint(rows)
+		}
+	}
+	return got
+}
+
+// TestReplicationEnds: cancelled, shut down, dropped connection, silent consumer.
+func TestReplicationEnds(t *testing.T) {
+	n, c := published(t, 1)
+	addr := n[0].addr
+	r := newConsumer(t, addr, "s")
+	r.create("NOEXPORT_SNAPSHOT")
+	streamError := func(r *consumer) error {
+		for {
+			if _, err := r.receive(); err != nil {
+				return err
+			}
+		}
+	}
+	r.start(0)
+	require.NoError(t, r.CancelRequest(t.Context()))
+	sqlstateOf(t, "57014", streamError(r))
+
+	// A connection that is cut leaves the slot to the next one.
+	r = newConsumer(t, addr, "s")
+	r.start(0)
+	require.NoError(t, r.Conn().Close())
+	require.Equal(t, "f", awaitText(c, "SELECT active FROM pg_replication_slots", "f"))
+
+	// Garbage from the consumer ends the stream, not the connection.
+	r = newConsumer(t, addr, "s")
+	r.start(0)
+	r.Frontend().Send(&pgproto3.CopyData{Data: []byte("nonsense")})
+	require.NoError(t, r.Frontend().Flush())
+	sqlstateOf(t, "08P01", streamError(r))
+	_, err := r.receive() // ReadyForQuery
+	require.NoError(t, err)
+	require.Equal(t, "1", r.one("SELECT 1"))
+
+	// One that says nothing is asked, and then given up.
+	r = &consumer{client: newClient(t, addr, "replication", "database", "wal_sender_timeout", "1s"), slot: "s"}
+	r.start(0)
+	asked := false
+	for {
+		m, err := r.receive()
+		if err != nil {
+			require.Equal(t, "terminating walsender process due to replication timeout", sqlstateOf(t, "08006", err))
+			break
+		}
+		d := m.(*pgproto3.CopyData).Data
+		asked = asked || d[0] == pglogrepl.PrimaryKeepaliveMessageByteID && d[17] == 1
+	}
+	require.True(t, asked)
+
+	// One that answers is not.
+	r = &consumer{client: newClient(t, addr, "replication", "database", "wal_sender_timeout", "1s"), slot: "s"}
+	r.start(0)
+	for range 10 {
+		time.Sleep(200 * time.Millisecond)
+		r.acknowledge(0)
+	}
+	c.exec("INSERT INTO t VALUES (1)")
+	require.Equal(t, "I1;", r.transactions(1))
+
+	go func() { _ = n[0].server.Shutdown(context.Background()) }()
+	sqlstateOf(t, "57P01", streamError(r))
+}
+
+// TestReplicationReplies: who asks for a reply gets one at once.
+func TestReplicationReplies(t *testing.T) {
+	n, _ := published(t, 1)
+	r := newConsumer(t, n[0].addr, "s")
+	r.create("NOEXPORT_SNAPSHOT")
+	r.start(0)
+	_, err := r.receive() // the first keepalive
+	require.NoError(t, err)
+	for range 3 {
+		status := make([]byte, 34)
+		status[0], status[33] = 'r', 1
+		r.Frontend().Send(&pgproto3.CopyData{Data: status})
+		require.NoError(t, r.Frontend().Flush())
+		m, err := r.receive()
+		require.NoError(t, err)
+		d := m.(*pgproto3.CopyData).Data
+		require.Equal(t, byte(pglogrepl.PrimaryKeepaliveMessageByteID), d[0])
+		require.Equal(t, uint64(n[0].replica.Position().End), binary.BigEndian.Uint64(d[1:]))
+	}
+}
+
+// TestReplicationIsPushed: a consumer that is waiting gets a commit when it comes, not
+// when somebody looks.
+func TestReplicationIsPushed(t *testing.T) {
+	n, c := published(t, 1)
+	r := newConsumer(t, n[0].addr, "s")
+	r.create("NOEXPORT_SNAPSHOT")
+	r.start(0)
+	began := time.Now()
+	const rounds = 200
+	for i := range rounds {
+		c.exec(fmt.Sprintf("INSERT INTO t VALUES (%d)", i))
+		require.Equal(t, fmt.Sprintf("I%d;", i), r.transactions(1))
+	}
+	require.Less(t, time.Since(began), rounds*50*time.Millisecond)
+}
