@@ -324,6 +324,8 @@ func (s *Session) setting(name string) (string, bool) {
 		return s.token.String(), true
 	case settingStandby:
 		return onOff(!s.e.cfg.Leads()), true
+	case plan.SettingHistoryRetention, plan.SettingHistorySize, plan.SettingMaxSlotLag:
+		return showRetention(strings.ToLower(name), s.e.policy()), true
 	case plan.SettingReplicas:
 		d, ok := s.e.info()
 		return strconv.Itoa(d.Replicas), ok

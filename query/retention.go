@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/tidemark-db/tidemark/compaction"
@@ -9,6 +10,7 @@ import (
 	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
+	"github.com/tidemark-db/tidemark/sm/types"
 )
 
 // retainEvery is how often the node that leads looks whether the floor is due.
@@ -35,6 +37,24 @@ func setRetention(p *compaction.Policy, c *plan.SetRetention) {
 		}
 	}
 }
+
+// showRetention prints one setting of a policy.
+func showRetention(name string, p compaction.Policy) string {
+	switch name {
+	case plan.SettingHistoryRetention:
+		if p.Age == 0 {
+			return "0"
+		}
+		return types.IntervalType.Text(types.DefaultFormat(), types.IntervalDatum(types.Interval{
+			Days: int32(p.Age / day), Micros: (p.Age % day).Microseconds(),
+		}))
+	case plan.SettingHistorySize:
+		return strconv.FormatUint(uint64(p.Size), 10)
+	}
+	return strconv.FormatUint(uint64(p.SlotLag), 10)
+}
+
+const day = 24 * time.Hour
 
 // policy is how much history the database retains.
 func (e *Engine) policy() compaction.Policy {
@@ -103,7 +123,7 @@ func (h history) Truncate(ctx context.Context, floor log.Offset) error {
 	if err != nil {
 		return err
 	}
-	answer, err := e.cfg.Log.Append(ctx, data)
+	answer, err := e.cfg.Log.Append(log.FreesSpace(ctx), data)
 	if err != nil {
 		return err
 	}
