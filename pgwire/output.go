@@ -13,6 +13,8 @@ type output struct {
 	buf   []byte
 	err   error
 	clock *coarseClock
+	// before is called before a write, which may take as long as the client likes.
+	before func()
 
 	// since is the time at which the write under way began, 0 when there is
 	// none. The watcher reads it, which is cheaper than a deadline for each write.
@@ -45,6 +47,9 @@ func (o *output) spill() error {
 // write timeout measures progress and not size.
 func (o *output) flush() error {
 	rest := o.buf
+	if o.before != nil && len(rest) > 0 {
+		o.before()
+	}
 	for len(rest) > 0 && o.err == nil {
 		piece := rest[:min(len(rest), maxKeptOutput)]
 		o.since.Store(o.clock.now())

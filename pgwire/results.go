@@ -22,6 +22,14 @@ type results struct {
 
 var _ query.ResultWriter = (*results)(nil)
 
+var _ query.StreamWriter = (*results)(nil)
+
+// Flush implements query.StreamWriter.
+func (w *results) Flush() error { return w.c.out.flush() }
+
+// BeforeWrite implements query.StreamWriter.
+func (w *results) BeforeWrite(f func()) { w.c.out.before = f }
+
 // expect prepares for rows of the given columns.
 func (w *results) expect(cols []query.Column, formats []int16) {
 	w.cols, w.formats = cols, formats

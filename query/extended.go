@@ -288,6 +288,9 @@ func (s *Session) Execute(ctx context.Context, name string, maxRows int, last bo
 	if err != nil {
 		return false, err
 	}
+	if p.live != nil {
+		return s.executeLive(ctx, p, maxRows, w)
+	}
 	if p.prepared == nil {
 		return s.fetchPortal(p, maxRows, w)
 	}
@@ -319,6 +322,14 @@ func (s *Session) Execute(ctx context.Context, name string, maxRows int, last bo
 	if s.tx == nil && (!last || maxRows > 0 && p.prepared.program.Statement.Root != nil) {
 		if err := s.begin(false, plan.TransactionModes{}); err != nil {
 			return false, err
+		}
+	}
+	if maxRows > 0 {
+		if prog := s.subscription(st); prog != nil {
+			if err := s.openLive(p, st, prog); err != nil {
+				return false, err
+			}
+			return s.executeLive(ctx, p, maxRows, w)
 		}
 	}
 	if maxRows > 0 && len(p.cols) > 0 {

@@ -34,6 +34,8 @@ type portal struct {
 	pos     int // how many rows have been passed: 0 is before the first
 	cursor  bool
 
+	live *liveQuery // what has no end is not computed first
+
 	tx   *transaction // the one that has computed the rows, while it runs
 	born int          // in the order of that transaction's portals
 }
@@ -145,6 +147,9 @@ func (s *Session) declare(ctx context.Context, c *plan.DeclareCursor, w ResultWr
 	if len(s.portals) >= maxPortals {
 		return sqlstate.New(sqlstate.ConfigurationLimitExceeded, "a session may have at most %d portals", maxPortals)
 	}
+	if prog := s.subscription(&statement{query: c.Query}); prog != nil {
+		return s.declareLive(c, prog, w)
+	}
 	alone := s.tx == nil
 	if alone {
 		if err := s.begin(false, plan.TransactionModes{}); err != nil {
@@ -174,6 +179,9 @@ func (s *Session) fetch(c *plan.Fetch, w ResultWriter, describe bool) error {
 	p, ok := s.portals[c.Name]
 	if !ok {
 		return sqlstate.New(sqlstate.InvalidCursorName, "cursor \"%s\" does not exist", c.Name)
+	}
+	if p.live != nil {
+		return s.fetchLive(p, c, w, describe)
 	}
 	rows, err := p.move(c)
 	if err != nil {

@@ -50,6 +50,8 @@ type Session struct {
 	hint string // read_after of the statement's leading comment
 	// running is the context of the statement being run, for functions that wait.
 	running context.Context
+	// live is the query being opened that may subscribe.
+	live *liveQuery
 
 	mu     sync.Mutex
 	status activity

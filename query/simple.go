@@ -150,6 +150,9 @@ func (s *Session) command(ctx context.Context, c plan.Command, w ResultWriter) e
 
 // query runs a statement on tables, in the transaction or on its own.
 func (s *Session) query(ctx context.Context, st *statement, w ResultWriter) error {
+	if prog := s.subscription(st); prog != nil {
+		return s.runLive(ctx, st, prog, w)
+	}
 	if s.tx != nil {
 		return s.inTransaction(ctx, st, w)
 	}

@@ -31,6 +31,10 @@ var slotReaders = map[string]slotReader{
 
 // CallSet implements expr.SetSource.
 func (i sessionInfo) CallSet(name string, args []types.Datum) (expr.RowIter, bool, error) {
+	if name == expr.SubscribeName {
+		rows, err := i.s.subscribe(args)
+		return rows, true, err
+	}
 	f, ok := slotReaders[name]
 	if !ok {
 		return nil, false, nil

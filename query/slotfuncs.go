@@ -13,7 +13,7 @@ import (
 )
 
 // outputPlugins are the forms in which a slot's changes can be had.
-var outputPlugins = []string{logical.PluginPgoutput, logical.PluginTestDecoding}
+var outputPlugins = []string{logical.PluginPgoutput, logical.PluginTestDecoding, logical.PluginJSON}
 
 // slotFuncs are the functions that change slots, or wait for them. As in
 // PostgreSQL, what they do is done at once and is not undone by ROLLBACK.
@@ -41,7 +41,7 @@ func checkPlugin(name string) error {
 		return nil
 	}
 	return sqlstate.New(sqlstate.UndefinedFile, "could not access file \"%s\": No such file or directory", name).
-		WithHint("Output plugins are pgoutput and test_decoding.")
+		WithHint("Output plugins are pgoutput, test_decoding and tidemark_json.")
 }
 
 func (s *Session) createSlot(ctx context.Context, args []types.Datum) (types.Datum, error) {

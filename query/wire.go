@@ -101,6 +101,16 @@ type ResultWriter interface {
 	CopyDone() error
 }
 
+// StreamWriter is what a ResultWriter can do as well that may have to wait for its
+// rows.
+type StreamWriter interface {
+	// Flush sends what is buffered.
+	Flush() error
+	// BeforeWrite sets what is called before anything is written to the client, who
+	// may be slow to read; nil for nothing.
+	BeforeWrite(f func())
+}
+
 // CopyBothWriter is what the ResultWriter of a replication connection can do as
 // well.
 type CopyBothWriter interface {

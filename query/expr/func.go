@@ -48,6 +48,10 @@ type Func struct {
 	RetSet   bool
 	OutNames []string
 	OutTypes []*types.Type
+	// ArgNames are the parameters' names where calls may use them; Defaults are the
+	// values of the last parameters when a call leaves them out.
+	ArgNames []string
+	Defaults []types.Datum
 
 	Own bool // in the schema OwnSchema, not in pg_catalog
 

@@ -37,6 +37,7 @@ func ownFuncs() []*Func {
 		waitForSlot(types.TextType),
 		waitForSlot(types.TextType, types.LSNType),
 		waitForSlot(types.TextType, types.LSNType, types.IntervalType),
+		subscribeFunc(),
 	}
 }
 

@@ -10,6 +10,8 @@
 //	receipts.go     what a consumer's acknowledgement is good for
 //	plugin.go       what all plugins have in common, and their options
 //	pgoutput.go     PostgreSQL's own format; testdecoding.go is its text format
+//	jsonlines.go    our own one, tidemark_json
+//	feed.go         Feed: changes for plain drivers; changerow.go and changerows.go make their rows
 //	table.go        decoding of stored rows
 //	command.go      the commands of the replication protocol; lexer.go cuts them
 package logical

@@ -34,6 +34,8 @@ func newPlugin(name string, options []Option, f *types.Format, sink Sink) (plugi
 		return newPgoutput(options, f, sink)
 	case PluginTestDecoding:
 		return newTestDecoding(options, f, sink)
+	case PluginJSON:
+		return newJSONLines(options, f, sink)
 	}
 	return nil, sqlstate.New(sqlstate.UndefinedFile, "could not access file \"%s\": No such file or directory", name)
 }
@@ -64,6 +66,16 @@ func nameList(list string) (names []string, ok bool) {
 			return nil, false
 		}
 	}
+}
+
+// PublicationNames reads the names of publications as the option publication_names
+// has them.
+func PublicationNames(list string) ([]string, error) {
+	names, ok := nameList(list)
+	if !ok {
+		return nil, sqlstate.New(sqlstate.InvalidName, "invalid publication_names syntax")
+	}
+	return names, nil
 }
 
 // transactionID is the number that a transaction has in the messages: PostgreSQL's

@@ -95,8 +95,7 @@ func (r *ChangeReader) open() error {
 	}
 	if floor := r.replica.Position().Floor; r.passed < floor {
 		v.Close()
-		return sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "the changes after %s are no longer retained", r.passed).
-			WithDetail("The oldest position that can be read from is %s.", floor)
+		return NotRetained(r.passed, floor)
 	}
 	r.view = v
 	if r.inside {
@@ -106,6 +105,12 @@ func (r *ChangeReader) open() error {
 		r.txns = v.Transactions(r.passed)
 	}
 	return nil
+}
+
+// NotRetained is the error of who wants to read from a position below the floor.
+func NotRetained(after, floor log.Offset) error {
+	return sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "the changes after %s are no longer retained", after).
+		WithDetail("The oldest position that can be read from is %s.", floor)
 }
 
 // nextChange moves to the next change of the transaction, or to its commit.

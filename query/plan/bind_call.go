@@ -42,17 +42,9 @@ func (b *binder) call(n *ast.FuncCall, s *scope) (Expr, error) {
 	if n.AggStar || n.AggDistinct || n.AggOrder != nil && len(n.AggOrder.Items) > 0 || n.AggFilter != nil {
 		return nil, sqlstate.New(sqlstate.WrongObjectType, "%s is not an aggregate function", name)
 	}
-	argNodes := items(n.Args)
-	args := make([]Expr, 0, len(argNodes))
-	for _, a := range argNodes {
-		if _, ok := a.(*ast.NamedArgExpr); ok {
-			return nil, unsupported("a named argument")
-		}
-		e, err := b.expr(a, s)
-		if err != nil {
-			return nil, err
-		}
-		args = append(args, e)
+	args, err := b.arguments(name, items(n.Args), s)
+	if err != nil {
+		return nil, err
 	}
 	if t, ok := castByCall(name, args); ok {
 		return b.coerce(args[0], t, types.NoTypmod, expr.Explicit)
@@ -105,6 +97,9 @@ func (b *binder) funcCallVariadic(name string, args []Expr, variadic bool) (Expr
 	}
 	if writingFuncs[name] {
 		b.writer, b.volatile = name, true
+	}
+	if name == expr.SubscribeName {
+		b.subscriptions++
 	}
 	return b.resolved(r, args)
 }

@@ -18,7 +18,7 @@ func Classify(st parser.Statement) (Command, error) {
 	if c, err := databaseCommand(st.AST); c != nil || err != nil {
 		return c, err
 	}
-	q := &Query{node: st.AST, text: st.Text, offset: st.Offset, assert: st.Assert}
+	q := &Query{node: st.AST, text: st.Text, offset: st.Offset, assert: st.Assert, subscribes: namesSubscription(st.Text)}
 	switch n := st.AST.(type) {
 	case *ast.SelectStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt,
 		*ast.CreateStmt, *ast.CreateTableAsStmt, *ast.IndexStmt, *ast.CreateSchemaStmt, *ast.CreateSeqStmt, *ast.AlterSeqStmt,
@@ -192,7 +192,8 @@ func innerQuery(n ast.Node, outer *Query) (*Query, error) {
 	if !ok {
 		return nil, sqlstate.New(sqlstate.SyntaxError, "syntax error")
 	}
-	return &Query{node: st, text: st.SqlString(), offset: outer.offset}, nil
+	text := st.SqlString()
+	return &Query{node: st, text: text, offset: outer.offset, subscribes: namesSubscription(text)}, nil
 }
 
 func execute(n *ast.ExecuteStmt, q *Query) (Command, error) {

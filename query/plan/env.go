@@ -53,6 +53,8 @@ type Query struct {
 	text   string
 	offset int
 	assert bool // it is an ASSERT
+	// subscribes: it has the name of tidemark.subscribe() in it.
+	subscribes bool
 }
 
 // Text is the statement's own text.
@@ -135,6 +137,8 @@ type binder struct {
 	unportable  string
 	locking     bool
 	rowLock     string
+
+	subscriptions int // how many calls of tidemark.subscribe() there are
 }
 
 // Bind resolves the statement against env and optimizes it. Errors are
@@ -166,6 +170,11 @@ func (q *Query) Bind(env Env) (st *Statement, err error) {
 	st.Volatile, st.Writer, st.Uncacheable = b.volatile, b.writer, b.uncacheable
 	st.Unportable, st.Locking, st.RowLock = b.unportable, b.locking, b.rowLock
 	st.Reads, st.AllTables, st.Local = b.readOrder, b.allTables, b.local
+	if st.Subscribes = b.subscriptions > 0; st.Subscribes {
+		if err := st.checkSubscription(b.subscriptions); err != nil {
+			return nil, err
+		}
+	}
 	b.optimize(st)
 	if q.assert {
 		st.Tag, st.Cols, st.Silent = "ASSERT", nil, true

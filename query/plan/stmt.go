@@ -70,6 +70,9 @@ type Statement struct {
 	Volatile bool
 	Writer   string
 
+	// Subscribes: it calls tidemark.subscribe(), and so looks at no table.
+	Subscribes bool
+
 	// Unportable names a function that it calls and whose answer may differ between machines,
 	// so it cannot be run again when a transaction is validated.
 	Unportable string

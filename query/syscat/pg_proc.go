@@ -141,9 +141,13 @@ func ownProc(f *expr.Func) *proc {
 		p.schema = catalog.TidemarkSchemaID
 	}
 	var texts []string
-	for _, a := range f.Args {
+	for i, a := range f.Args {
 		p.args = append(p.args, a.OID)
-		texts = append(texts, a.SQLName)
+		text := a.SQLName
+		if f.ArgNames != nil {
+			text = f.ArgNames[i] + " " + text
+		}
+		texts = append(texts, text)
 	}
 	if f.Variadic {
 		last := len(f.Args) - 1

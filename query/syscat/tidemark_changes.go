@@ -7,34 +7,17 @@ import (
 	"github.com/tidemark-db/tidemark/query/expr"
 	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/catalog"
-	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
-// changeColumns are those of tidemark.changes: one row for each row changed, table
-// truncated or message emitted, in the order of the log.
-//
-// seq counts the changes of a transaction from 1. key has the primary key's
-// columns as they were before the change (as they are after it, for an insert);
-// it is NULL for a table without a primary key. before and after have all
-// columns; values are what to_jsonb() makes of them. A truncate has none of the
-// three. The schema is that of the transaction's commit; table_name is NULL
-// where the table had been dropped by then. The last three are a message's.
-var changeColumns = []Column{
-	{Name: "lsn", Type: types.LSNType},
-	{Name: "commit_lsn", Type: types.LSNType},
-	{Name: "seq", Type: types.Int4Type},
-	{Name: "log_time", Type: types.TimestampTZType},
-	{Name: "schema_name", Type: types.TextType},
-	{Name: "table_name", Type: types.TextType},
-	{Name: "op", Type: types.TextType},
-	{Name: "key", Type: types.JSONBType},
-	{Name: "before", Type: types.JSONBType},
-	{Name: "after", Type: types.JSONBType},
-	{Name: "prefix", Type: types.TextType},
-	{Name: "content", Type: types.ByteaType},
-	{Name: "transactional", Type: types.BoolType},
-}
+// changeColumns are those of tidemark.changes.
+var changeColumns = func() []Column {
+	var out []Column
+	for _, c := range expr.ChangeColumns {
+		out = append(out, Column{Name: c.Name, Type: c.Type})
+	}
+	return out
+}()
 
 func changeRows(c *Context, r offsetRange, w *writer) error {
 	it := c.View.Changes(r.after)
@@ -97,20 +80,8 @@ type changeEncoder struct {
 	tables  map[catalog.ID]*tableEncoder // of catalog
 }
 
-// tableEncoder encodes the rows of one table as it was at one time.
-type tableEncoder struct {
-	table  *catalog.Table
-	schema string
-	toJSON []func(*expr.Ctx, []types.Datum) (types.Datum, error) // by column; nil for dropped ones
-	live   []catalog.ColumnNum                                   // the columns that are not dropped
-	row    []types.Datum
-}
-
-var opNames = map[sm.Op]string{sm.OpInsert: "insert", sm.OpUpdate: "update", sm.OpDelete: "delete", sm.OpTruncate: "truncate",
-	sm.OpMessage: "message"}
-
 func (e *changeEncoder) set(w *writer, ch *sm.Change, h *sm.TxnHeader) error {
-	w.set("op", str(opNames[ch.Op]))
+	w.set("op", str(OpName(ch.Op)))
 	if ch.Op == sm.OpMessage {
 		w.set("prefix", str(ch.Prefix))
 		w.set("content", types.Bytes(ch.Content))
@@ -134,13 +105,13 @@ func (e *changeEncoder) set(w *writer, ch *sm.Change, h *sm.TxnHeader) error {
 		if err := sm.DecodeStored(t.table, side.stored, nil, t.row); err != nil {
 			return err
 		}
-		whole, err := t.object(&e.ctx, t.live)
+		whole, err := t.json.Object(&e.ctx, t.row, t.json.Live)
 		if err != nil {
 			return err
 		}
 		w.set(side.column, whole)
 		if pk := t.table.PrimaryKey(); side.key && pk != nil {
-			key, err := t.object(&e.ctx, keyColumns(pk))
+			key, err := t.json.Object(&e.ctx, t.row, keyColumns(pk))
 			if err != nil {
 				return err
 			}
@@ -183,6 +154,14 @@ func (e *changeEncoder) tableOf(id catalog.ID, h *sm.TxnHeader) (*tableEncoder, 
 	return t, err
 }
 
+// tableEncoder encodes the rows of one table as it was at one time.
+type tableEncoder struct {
+	table  *catalog.Table
+	schema string
+	json   *TableJSON
+	row    []types.Datum
+}
+
 func newTableEncoder(cat *catalog.Catalog, table *catalog.Table) (*tableEncoder, error) {
 	t := &tableEncoder{table: table, row: make([]types.Datum, len(table.Columns))}
 	if d, ok := cat.ByID(table.Schema); ok {
@@ -190,39 +169,7 @@ func newTableEncoder(cat *catalog.Catalog, table *catalog.Table) (*tableEncoder,
 			t.schema = s.Name
 		}
 	}
-	t.toJSON = make([]func(*expr.Ctx, []types.Datum) (types.Datum, error), len(table.Columns))
-	for i := range table.Columns {
-		col := &table.Columns[i]
-		if col.Dropped {
-			continue
-		}
-		typ, ok := types.ByOID(col.Type)
-		if !ok {
-			return nil, sqlstate.New(sqlstate.DataCorrupted, "column \"%s\" has an unknown type %d", col.Name, col.Type)
-		}
-		f, err := expr.ResolveFunc("to_jsonb", []*types.Type{typ}, false)
-		if err != nil {
-			return nil, err
-		}
-		t.toJSON[i] = f.Func.Eval
-		t.live = append(t.live, col.Num)
-	}
-	return t, nil
-}
-
-// object makes a jsonb object of some columns of t.row.
-func (t *tableEncoder) object(ctx *expr.Ctx, columns []catalog.ColumnNum) (types.Datum, error) {
-	fields := make([]types.JSONField, 0, len(columns))
-	for _, n := range columns {
-		value := &types.JSON{Kind: types.JSONNull}
-		if d := t.row[n-1]; !d.IsNull() {
-			j, err := t.toJSON[n-1](ctx, []types.Datum{d})
-			if err != nil {
-				return types.NullDatum, err
-			}
-			value = j.JSONB()
-		}
-		fields = append(fields, types.JSONField{Key: t.table.Columns[n-1].Name, Value: value})
-	}
-	return types.JSONB(types.NewJSONObject(fields)), nil
+	var err error
+	t.json, err = NewTableJSON(table)
+	return t, err
 }

@@ -75,7 +75,12 @@ func (j *JSON) TypeName() string {
 }
 
 // Append prints j as jsonb's output function does.
-func (j *JSON) Append(dst []byte) []byte {
+func (j *JSON) Append(dst []byte) []byte { return j.append(dst, ", ", ": ") }
+
+// AppendCompact prints j without blanks.
+func (j *JSON) AppendCompact(dst []byte) []byte { return j.append(dst, ",", ":") }
+
+func (j *JSON) append(dst []byte, comma, colon string) []byte {
 	switch j.Kind {
 	case JSONNull:
 		return append(dst, "null"...)
@@ -92,20 +97,20 @@ func (j *JSON) Append(dst []byte) []byte {
 		dst = append(dst, '[')
 		for i, e := range j.Elems {
 			if i > 0 {
-				dst = append(dst, ", "...)
+				dst = append(dst, comma...)
 			}
-			dst = e.Append(dst)
+			dst = e.append(dst, comma, colon)
 		}
 		return append(dst, ']')
 	}
 	dst = append(dst, '{')
 	for i, f := range j.Fields {
 		if i > 0 {
-			dst = append(dst, ", "...)
+			dst = append(dst, comma...)
 		}
 		dst = AppendJSONString(dst, f.Key)
-		dst = append(dst, ": "...)
-		dst = f.Value.Append(dst)
+		dst = append(dst, colon...)
+		dst = f.Value.append(dst, comma, colon)
 	}
 	return append(dst, '}')
 }
