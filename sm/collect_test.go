@@ -569,8 +569,10 @@ func TestCollectSurvivesCrashes(t *testing.T) {
 		var crashed *vfs.MemFS
 		fault := &faulty{kind: errorfs.OpIsWrite, at: at}
 		x := newCollectTarget(t, rnd, fault)
+		// The crash may come in a goroutine of Pebble's: it has random numbers of its own.
+		own := rand.New(rand.NewPCG(rnd.Uint64(), 0))
 		fault.do = func() error {
-			crashed = x.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50 * rnd.IntN(3), RNG: rnd})
+			crashed = x.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50 * own.IntN(3), RNG: own})
 			return nil
 		}
 		fault.during(x.run)
