@@ -94,7 +94,7 @@ func (t *tailer) run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err == nil, !t.follow, !connected, errors.Is(err, errOutput):
+		case err == nil, !t.follow, !connected, errors.Is(err, errOutput), errors.Is(err, errPlugin):
 			return err
 		case errors.As(err, &refused) && !ends(refused) && (t.slot == nil || refused.Code != codeInUse):
 			return err // the query is wrong, and would be again

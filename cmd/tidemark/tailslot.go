@@ -89,6 +89,9 @@ func (s *slotTail) follow(ctx context.Context, conn *pgconn.PgConn) error {
 	}
 }
 
+// errPlugin says that a slot is none for this command.
+var errPlugin = errors.New("the slot has another output plugin")
+
 // checkPlugin refuses a slot whose messages are no lines.
 func (s *slotTail) checkPlugin(ctx context.Context) error {
 	results, err := s.conn.Exec(ctx, "SELECT plugin FROM pg_replication_slots WHERE slot_name = "+literal(s.name)).ReadAll()
@@ -96,7 +99,7 @@ func (s *slotTail) checkPlugin(ctx context.Context) error {
 		return err
 	}
 	if len(results) == 1 && len(results[0].Rows) == 1 && string(results[0].Rows[0][0]) != slotPlugin {
-		return fmt.Errorf("slot %q has the output plugin %s; this command follows those with %s", s.name, results[0].Rows[0][0], slotPlugin)
+		return fmt.Errorf("%w: %q has %s; this command follows those with %s", errPlugin, s.name, results[0].Rows[0][0], slotPlugin)
 	}
 	return nil // one that is not there is refused by the server
 }
