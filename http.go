@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -20,16 +21,19 @@ const (
 	httpTimeout       = 30 * time.Second
 )
 
-// endpoints serves health checks and metrics. It tells nothing of the data.
+// endpoints serves health checks and metrics, which tell nothing of the data, and
+// streams of changes. Whoever can connect is trusted, as with SQL.
 type endpoints struct {
 	node    *Node
 	server  *http.Server
 	metrics *metrics.Set
+	streams atomic.Int64 // of changes
 }
 
 func newEndpoints(n *Node) *endpoints {
 	e := &endpoints{node: n, metrics: metrics.NewSet()}
 	e.metrics.NewGauge("tidemark_sql_connections", func() float64 { return float64(n.server.Connections()) })
+	e.metrics.NewGauge("tidemark_http_change_streams", func() float64 { return float64(e.streams.Load()) })
 	e.metrics.NewGauge("tidemark_raft_log_syncs_total", func() float64 { return float64(n.host.Syncs()) })
 	e.metrics.NewGauge("tidemark_ready", func() float64 {
 		if n.notReady() != nil {
@@ -41,6 +45,7 @@ func newEndpoints(n *Node) *endpoints {
 	mux.HandleFunc("GET /healthz", e.health)
 	mux.HandleFunc("GET /readyz", e.ready)
 	mux.HandleFunc("GET /metrics", e.writeMetrics)
+	mux.HandleFunc("GET "+changesPath, e.changes)
 	mux.HandleFunc("POST "+statusPath, n.peers.serveStatus)
 	mux.HandleFunc("POST "+checkPath, n.peers.serveCheck)
 	e.server = &http.Server{

@@ -18,23 +18,17 @@ import (
 	"github.com/tidemark-db/tidemark"
 )
 
-const (
-	// tailBatch is how many changes one query brings.
-	tailBatch = 1000
-	// tailPoll is how long a follower waits before it asks for news.
-	tailPoll = 100 * time.Millisecond
-	// tailReconnect is the pause before a follower connects again.
-	tailReconnect = time.Second
-)
+// tailReconnect is the pause before a follower connects again.
+const tailReconnect = time.Second
 
 // tailer prints changes. position is the last one printed or passed over: the
 // next query begins behind it, so that none is printed twice and none is missed.
 type tailer struct {
 	program  *program
 	config   *pgconn.Config
-	schema   string
 	table    string
 	follow   bool
+	slot     *slotTail // nil when no slot is followed
 	position tidemark.Offset
 	out      *bufio.Writer
 }
@@ -60,21 +54,30 @@ func (p *program) tail(ctx context.Context, args []string) error {
 	from := f.String("from", "0/0", "print what comes after this `LSN`, such as the last one that was printed")
 	table := f.String("table", "", "print the changes of this `table` only; it may be written schema.table")
 	follow := f.Bool("follow", false, "wait for more, and connect again when the server is gone")
+	slot := f.String("slot", "", "follow the replication slot of this `name`, and acknowledge what was printed: who comes next goes on there")
+	create := f.Bool("create", false, "create the slot first if there is none; it begins with what is committed from then on")
 	target := targetFlags(f, "tidemark tail")
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	t := &tailer{program: p, follow: *follow, out: bufio.NewWriter(p.stdout)}
+	t := &tailer{program: p, follow: *follow || *slot != "", table: *table, out: bufio.NewWriter(p.stdout)}
 	var err error
 	if t.position, err = tidemark.ParseOffset(*from); err != nil {
 		return usage(f, "--from %q: want an LSN such as 0/16B3748", *from)
 	}
-	t.table = *table
-	if schema, name, ok := strings.Cut(*table, "."); ok {
-		t.schema, t.table = schema, name
+	switch {
+	case *slot != "" && t.position != 0:
+		return usage(f, "--from and --slot: a slot knows its own position")
+	case *slot != "":
+		t.slot = &slotTail{tailer: t, name: *slot, create: *create}
+	case *create:
+		return usage(f, "--create: want the name of the slot as --slot")
 	}
 	if t.config, err = target.config(); err != nil {
 		return err
+	}
+	if t.slot != nil {
+		t.config.RuntimeParams["replication"] = "database"
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -91,9 +94,9 @@ func (t *tailer) run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err == nil, !t.follow, !connected, errors.Is(err, errOutput):
+		case err == nil, !t.follow, !connected, errors.Is(err, errOutput), errors.Is(err, errPlugin):
 			return err
-		case errors.As(err, &refused) && !ends(refused):
+		case errors.As(err, &refused) && !ends(refused) && (t.slot == nil || refused.Code != codeInUse):
 			return err // the query is wrong, and would be again
 		}
 		fmt.Fprintf(t.program.stderr, "tidemark tail: %v; connecting again\n", err)
@@ -126,71 +129,41 @@ func (t *tailer) session(ctx context.Context, connected *bool) error {
 		defer cancel()
 		_ = conn.Close(closing) // there is nothing to lose
 	}()
-	for {
-		n, err := t.batch(ctx, conn)
-		if err != nil {
-			return err
-		}
-		if n == tailBatch {
-			continue
-		}
-		if !t.follow {
-			return nil
-		}
-		select {
-		case <-time.After(tailPoll):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if t.slot != nil {
+		return t.slot.follow(ctx, conn)
 	}
+	return t.stream(ctx, conn)
 }
 
-// batch prints the next changes and returns how many there were.
-func (t *tailer) batch(ctx context.Context, conn *pgconn.PgConn) (int, error) {
-	end, err := t.end(ctx, conn)
-	if err != nil {
-		return 0, err
+// stream prints what the server says has changed. Where the log ends it says so as
+// well, with a row of progress, and then everything is to be seen.
+func (t *tailer) stream(ctx context.Context, conn *pgconn.PgConn) error {
+	query := `SELECT lsn, commit_lsn, log_time, schema_name, table_name, op, before, after, prefix, content FROM tidemark.subscribe($1::pg_lsn, table_name => $2::text, progress => true`
+	args := [][]byte{[]byte(t.position.String()), nil}
+	if t.table != "" {
+		args[1] = []byte(t.table)
 	}
-	query := `SELECT lsn, commit_lsn, log_time, schema_name, table_name, op, before, after, prefix, content FROM tidemark.changes WHERE lsn > $1::pg_lsn`
-	args := [][]byte{[]byte(t.position.String())}
-	for _, filter := range []struct{ column, value string }{{"table_name", t.table}, {"schema_name", t.schema}} {
-		if filter.value != "" {
-			args = append(args, []byte(filter.value))
-			query += fmt.Sprintf(" AND %s = $%d::text", filter.column, len(args))
-		}
+	if !t.follow {
+		query += ", timeout => '0'"
 	}
-	rows := conn.ExecParams(ctx, query+fmt.Sprintf(" ORDER BY lsn LIMIT %d", tailBatch), args, nil, nil, nil)
-	n := 0
+	rows := conn.ExecParams(ctx, query+")", args, nil, nil, nil)
 	for rows.NextRow() {
 		if err := t.print(rows.Values()); err != nil {
-			_, _ = rows.Close()
-			return n, err
+			_ = conn.Conn().Close() // there may be no end of rows
+			return err
 		}
-		n++
 	}
 	if _, err := rows.Close(); err != nil {
-		return n, err
+		return err
 	}
-	if n < tailBatch {
-		t.position = max(t.position, end) // nothing of interest up to there
-	}
-	if err := t.out.Flush(); err != nil {
-		return n, fmt.Errorf("%w: %w", errOutput, err)
-	}
-	return n, nil
+	return t.flush()
 }
 
-// end returns how far the log had got before a query, so that the next one need
-// not look at what this one has seen.
-func (t *tailer) end(ctx context.Context, conn *pgconn.PgConn) (tidemark.Offset, error) {
-	result := conn.ExecParams(ctx, "SELECT pg_current_wal_lsn()", nil, nil, nil, nil).Read()
-	if result.Err != nil {
-		return 0, result.Err
+func (t *tailer) flush() error {
+	if err := t.out.Flush(); err != nil {
+		return fmt.Errorf("%w: %w", errOutput, err)
 	}
-	if len(result.Rows) != 1 || len(result.Rows[0]) != 1 {
-		return 0, errors.New("the server did not say how far its log has got")
-	}
-	return tidemark.ParseOffset(string(result.Rows[0][0]))
+	return nil
 }
 
 // messageText is the content of a message, which comes as bytea: the text that it
@@ -205,6 +178,9 @@ func messageText(value []byte) *string {
 	}
 	return &out
 }
+
+// opProgress is what a row says that has no change, and nothing but a position.
+const opProgress = "progress"
 
 // print writes one line and moves the position behind it.
 func (t *tailer) print(values [][]byte) error {
@@ -223,6 +199,10 @@ func (t *tailer) print(values [][]byte) error {
 	position, err := tidemark.ParseOffset(line.LSN)
 	if err != nil {
 		return err
+	}
+	if line.Op == opProgress {
+		t.position = position
+		return t.flush()
 	}
 	e := json.NewEncoder(t.out)
 	e.SetEscapeHTML(false)
