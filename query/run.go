@@ -135,10 +135,13 @@ func (s *Session) runtime(ctx context.Context, st *statement, txn *sm.Txn, v *sm
 	ec := s.context(txn.Catalog(), in)
 	ec.Params = st.params
 	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, Planner: &exec.Planner{Plans: s.e.cfg.Executor.Plans, Meaning: s.meaning},
-		SearchPath: s.meaning.SearchPath, User: s.start.User, Text: st.query.Text(), Announces: true,
+		SearchPath: s.meaning.SearchPath, User: s.start.User,
 		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Txn: txn, Session: sessionInfo{s}, SearchPath: s.meaning.SearchPath}}
 	if s.tx != nil {
 		rt.Constraints = s.tx.keys
+	}
+	if st.query != nil { // COPY has none, and defines nothing
+		rt.Text, rt.Announces = st.query.Text(), true
 	}
 	if w != nil {
 		rt.Notice = func(n *sqlstate.Error) { _ = w.Notice(n) }

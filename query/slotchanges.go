@@ -47,7 +47,6 @@ type slotRows struct {
 	rows  [][]types.Datum
 	bytes int
 	at    log.Offset
-	xid   uint32
 	next  int
 }
 
