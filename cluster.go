@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidemark-db/tidemark/compaction"
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
@@ -206,6 +207,25 @@ func (n *Node) SetReplicas(ctx context.Context, database string, count int) erro
 		_, err = m.run(ctx, fmt.Sprintf("UPDATE databases SET replicas = %d WHERE log = %d", count, db.Log))
 		return err
 	})
+}
+
+// SetRetention implements query.Cluster.
+func (n *Node) SetRetention(ctx context.Context, database string, change func(*compaction.Policy)) error {
+	err := transact(ctx, n.meta.db, func(m *metaSession) error {
+		db, err := n.changeable(ctx, m, database)
+		if err != nil {
+			return err
+		}
+		p := db.Retention
+		change(&p)
+		_, err = m.run(ctx, fmt.Sprintf("UPDATE databases SET history_us = %d, history_bytes = %d, slot_lag_bytes = %d WHERE log = %d",
+			p.Age.Microseconds(), p.Size, p.SlotLag, db.Log))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return n.meta.confirm(ctx)
 }
 
 // changeable returns the row of a database that users may change.

@@ -86,6 +86,7 @@ func openDatabase(n *Node, r localReplica, name string) (*database, error) {
 	life, stop := context.WithCancel(context.Background())
 	db.stop = stop
 	db.running.Go(func() { db.flush(life) })
+	db.running.Go(func() { db.collect(life) })
 	db.running.Go(func() {
 		if db.shard.Ready(life) == nil {
 			db.engine.Maintain(life)
@@ -170,6 +171,26 @@ func (db *database) flush(ctx context.Context) {
 			continue
 		}
 		flushed = applied
+	}
+}
+
+// collectEvery is how often it is looked whether there is garbage in the tables.
+const collectEvery = time.Second
+
+// collect removes what is no longer retained until ctx ends. Nothing is done while
+// the floor stays where it is.
+func (db *database) collect(ctx context.Context) {
+	ticker := time.NewTicker(collectEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := db.replica.Collect(ctx, sm.CollectOptions{}); err != nil && ctx.Err() == nil {
+			db.logger.Error("removing old history failed", "error", err)
+		}
 	}
 }
 

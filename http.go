@@ -100,12 +100,28 @@ func (e *endpoints) writeReplicas(w io.Writer) {
 	for _, db := range e.node.databases.all() {
 		gauge(w, "log_applied_index", uint64(db.replica.Applied()), "database", db.name())
 		gauge(w, "sql_sessions", db.engine.Sessions(), "database", db.name())
+		writeRetention(w, db)
 		for _, s := range db.engine.Slots() {
 			labels := []string{"database", db.name(), "slot", s.Name}
 			gauge(w, "slot_lag_bytes", s.LagBytes, labels...)
 			gauge(w, "slot_lag_seconds", s.Lag.Seconds(), labels...)
 			gauge(w, "slot_active", boolGauge(s.Active), labels...)
 		}
+	}
+}
+
+// writeRetention writes how much history a replica has.
+func writeRetention(w io.Writer, db *database) {
+	s, end := db.replica.Retention(), db.replica.Position().End
+	for _, g := range []struct {
+		name  string
+		value uint64
+	}{
+		{"history_floor_bytes", uint64(s.Floor)}, {"history_bytes", uint64(end - s.Floor)},
+		{"history_held_bytes", uint64(s.Held)}, {"history_removed_bytes", uint64(s.Removed)},
+		{"garbage_versions", s.GarbageVersions}, {"garbage_bytes", s.GarbageBytes},
+	} {
+		gauge(w, g.name, g.value, "database", db.name())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tidemark-db/tidemark/compaction"
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query"
 )
@@ -58,7 +59,8 @@ CREATE TABLE IF NOT EXISTS nodes (
 	state text NOT NULL CHECK (state IN ('active', 'draining', 'removed')), joined timestamptz NOT NULL DEFAULT now());
 CREATE TABLE IF NOT EXISTS databases (
 	log int8 PRIMARY KEY, name text UNIQUE, owner text NOT NULL, replicas int4 NOT NULL CHECK (replicas BETWEEN 1 AND 9),
-	connections bool NOT NULL, created timestamptz NOT NULL DEFAULT now());
+	connections bool NOT NULL, created timestamptz NOT NULL DEFAULT now(),
+	history_us int8 NOT NULL DEFAULT 0, history_bytes int8 NOT NULL DEFAULT 0, slot_lag_bytes int8 NOT NULL DEFAULT 10737418240);
 CREATE TABLE IF NOT EXISTS replicas (
 	log int8 NOT NULL REFERENCES databases, replica int8 NOT NULL, node text NOT NULL REFERENCES nodes,
 	state text NOT NULL CHECK (state IN ('initial', 'learner', 'voter', 'leaving', 'removed')), first bool NOT NULL,
@@ -78,6 +80,7 @@ type (
 		Name, Owner string
 		Replicas    int
 		Connections bool
+		Retention   compaction.Policy
 	}
 	replicaRow struct {
 		Log     log.ID
@@ -152,7 +155,7 @@ func readMeta(ctx context.Context, m *metaSession) (*metaState, error) {
 }
 
 func (s *metaState) readDatabases(ctx context.Context, m *metaSession) error {
-	rows, err := m.run(ctx, "SELECT log, name, owner, replicas, connections FROM databases WHERE name IS NOT NULL")
+	rows, err := m.run(ctx, "SELECT log, name, owner, replicas, connections, history_us, history_bytes, slot_lag_bytes FROM databases WHERE name IS NOT NULL")
 	if err != nil {
 		return err
 	}
@@ -165,10 +168,25 @@ func (s *metaState) readDatabases(ctx context.Context, m *metaSession) error {
 		if err != nil {
 			return fmt.Errorf("meta database: %w", err)
 		}
-		s.databases[id] = databaseRow{Log: id, Name: r[1], Owner: r[2], Replicas: replicas, Connections: r[4] == "t"}
+		retention, err := readPolicy(r[5:])
+		if err != nil {
+			return err
+		}
+		s.databases[id] = databaseRow{Log: id, Name: r[1], Owner: r[2], Replicas: replicas, Connections: r[4] == "t", Retention: retention}
 		s.names[r[1]] = id
 	}
 	return nil
+}
+
+// readPolicy reads the columns that say how much history a database retains.
+func readPolicy(r []string) (p compaction.Policy, err error) {
+	var n [3]log.Offset
+	for i := range n {
+		if n[i], err = number[log.Offset](r[i]); err != nil {
+			return p, err
+		}
+	}
+	return compaction.Policy{Age: time.Duration(n[0]) * time.Microsecond, Size: n[1], SlotLag: n[2]}, nil
 }
 
 func (s *metaState) readReplicas(ctx context.Context, m *metaSession) error {

@@ -19,9 +19,15 @@ func (n *Node) Databases() []query.DatabaseInfo {
 	out := make([]query.DatabaseInfo, 0, len(state.databases))
 	for _, id := range state.logs() {
 		db := state.databases[id]
-		out = append(out, query.DatabaseInfo{
+		info := query.DatabaseInfo{
 			Name: db.Name, Log: id, OID: query.DatabaseOID(id), Owner: db.Owner, Replicas: db.Replicas, NoConnections: !db.Connections,
-		})
+			Retention: db.Retention,
+		}
+		if local := n.databases.get(id); local != nil {
+			pos := local.replica.Position()
+			info.Here, info.Floor, info.End = true, pos.Floor, pos.End
+		}
+		out = append(out, info)
 	}
 	return out
 }

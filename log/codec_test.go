@@ -80,7 +80,8 @@ func sampleEntries() map[string]*Entry {
 		"slot_advance": with(KindSlot, func(e *Entry) {
 			e.Slot = &SlotChange{Op: SlotRewind, Name: "orders", Session: 17, Generation: math.MaxUint64, To: math.MaxUint64, Steal: true}
 		}),
-		"fence": with(KindFence, func(e *Entry) { e.Semantics = 2; e.Earliest = 1 << 40 }),
+		"truncate": with(KindTruncate, func(e *Entry) { e.Truncate = &Truncate{Floor: math.MaxUint64} }),
+		"fence":    with(KindFence, func(e *Entry) { e.Semantics = 2; e.Earliest = 1 << 40 }),
 	}
 }
 

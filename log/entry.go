@@ -14,15 +14,16 @@ type Kind uint8
 
 // The kinds of entries. Numbers are stored: never reuse one.
 const (
-	KindCommand     Kind = 1 // single shot: statements executed at their place in the log
-	KindTransaction Kind = 2 // interactive: statements re-executed and compared with what the client saw
-	KindStage       Kind = 3 // a chunk of rows that a later entry's COPY statement consumes
-	KindUnstage     Kind = 4 // give up staged chunks, or remove what was given up
-	KindReserve     Kind = 5 // reserve a block of sequence values
-	KindFence       Kind = 6 // switch the semantics version
-	KindCheck       Kind = 7 // replicas note their checksums, to compare them
-	KindVote        Kind = 8 // what one replica has noted
-	KindSlot        Kind = 9 // create, move, take or drop a consumer's slot
+	KindCommand     Kind = 1  // single shot: statements executed at their place in the log
+	KindTransaction Kind = 2  // interactive: statements re-executed and compared with what the client saw
+	KindStage       Kind = 3  // a chunk of rows that a later entry's COPY statement consumes
+	KindUnstage     Kind = 4  // give up staged chunks, or remove what was given up
+	KindReserve     Kind = 5  // reserve a block of sequence values
+	KindFence       Kind = 6  // switch the semantics version
+	KindCheck       Kind = 7  // replicas note their checksums, to compare them
+	KindVote        Kind = 8  // what one replica has noted
+	KindSlot        Kind = 9  // create, move, take or drop a consumer's slot
+	KindTruncate    Kind = 10 // raise the floor of the history that is retained
 )
 
 // Semantics is the version of apply's behaviour. An entry is executed with the
@@ -102,8 +103,9 @@ type Entry struct {
 	// before that must not be applied again.
 	Earliest Place
 
-	// Slot belongs to KindSlot.
-	Slot *SlotChange
+	// Slot belongs to KindSlot, Truncate to KindTruncate.
+	Slot     *SlotChange
+	Truncate *Truncate
 }
 
 // TransactionID is the number of a transaction, which clients may ask for before

@@ -8,7 +8,7 @@ import (
 // The number of fields of each struct in format version 1, and the fewest
 // bytes that one takes in an array (its header and one byte a field).
 const (
-	entryFields     = 24
+	entryFields     = 25
 	settingFields   = 2
 	statementFields = 8
 	paramFields     = 2
@@ -85,12 +85,13 @@ func (e *Entry) encode(w *writer) {
 	e.Vote.encode(w)
 	w.uint(uint64(e.Earliest))
 	e.Slot.encode(w)
+	e.Truncate.encode(w)
 }
 
 func (e *Entry) decode(r *reader) {
 	r.fields(entryFields)
 	e.Kind = Kind(r.uint(math.MaxUint8))
-	if r.err == nil && (e.Kind < KindCommand || e.Kind > KindSlot) {
+	if r.err == nil && (e.Kind < KindCommand || e.Kind > KindTruncate) {
 		r.fail("unknown kind %d", e.Kind)
 	}
 	e.Semantics = Semantics(r.uint(math.MaxUint32))
@@ -129,6 +130,7 @@ func (e *Entry) decode(r *reader) {
 	e.Vote = decodeVote(r)
 	e.Earliest = Place(r.uint(math.MaxUint64))
 	e.Slot = decodeSlot(r)
+	e.Truncate = decodeTruncate(r)
 }
 
 func (s *Statement) encode(w *writer) {

@@ -37,6 +37,19 @@ type Log interface {
 	Close() error
 }
 
+// freesSpace is the key of what FreesSpace puts into a context.
+type freesSpace struct{}
+
+// FreesSpace returns a context for appending an entry that is small and makes room
+// on the disk: it is accepted while others are refused for lack of space, as long as
+// what is kept back of the disk lasts.
+func FreesSpace(ctx context.Context) context.Context {
+	return context.WithValue(ctx, freesSpace{}, true)
+}
+
+// IsFreeingSpace reports whether ctx is for such an entry.
+func IsFreeingSpace(ctx context.Context) bool { return ctx.Value(freesSpace{}) != nil }
+
 // StateMachine applies committed entries. Calls to Apply and Restore come from
 // one goroutine at a time; Applied and Save may run beside Apply.
 type StateMachine interface {

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 
+	"github.com/tidemark-db/tidemark/compaction"
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/syscat"
 	"github.com/tidemark-db/tidemark/sm/types"
@@ -22,6 +23,9 @@ type Cluster interface {
 	RenameDatabase(ctx context.Context, name, to string) error
 	// SetReplicas sets how many replicas a database is to have. Errors: 3D000, 22023.
 	SetReplicas(ctx context.Context, database string, n int) error
+	// SetRetention changes how much history a database retains. change may be
+	// called more than once. Errors: 3D000.
+	SetRetention(ctx context.Context, database string, change func(*compaction.Policy)) error
 
 	// Databases, Nodes and Replicas are what this node knows, in a stable order.
 	// They do not wait. The slices are the caller's.

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -108,6 +109,9 @@ func (c *comparer) propose(ctx context.Context, s sm.CheckState) error {
 // be tried: it was too much work to be lost.
 func (c *comparer) scan(ctx context.Context, b sm.Ballot) {
 	v, err := c.e.cfg.Replica.Vote(ctx, b)
+	if errors.Is(err, sm.ErrAbstains) {
+		return
+	}
 	for err == nil && c.waiting(b) {
 		if err = c.append(ctx, &log.Entry{Kind: log.KindVote, Vote: v}); err == nil || ctx.Err() != nil {
 			return

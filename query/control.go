@@ -53,7 +53,7 @@ func (s *Session) control(ctx context.Context, c plan.Command, w ResultWriter, d
 		return s.wait(ctx, c, w, describe)
 	case *plan.Accepted:
 		return s.accepted(ctx, c, w)
-	case *plan.CreateDatabase, *plan.DropDatabase, *plan.RenameDatabase, *plan.SetReplicas:
+	case *plan.CreateDatabase, *plan.DropDatabase, *plan.RenameDatabase, *plan.SetReplicas, *plan.SetRetention:
 		return s.databaseCommand(ctx, c, w)
 	}
 	return fmt.Errorf("query: no code for %T", c)
@@ -324,6 +324,8 @@ func (s *Session) setting(name string) (string, bool) {
 		return s.token.String(), true
 	case settingStandby:
 		return onOff(!s.e.cfg.Leads()), true
+	case plan.SettingHistoryRetention, plan.SettingHistorySize, plan.SettingMaxSlotLag:
+		return showRetention(strings.ToLower(name), s.e.policy()), true
 	case plan.SettingReplicas:
 		d, ok := s.e.info()
 		return strconv.Itoa(d.Replicas), ok

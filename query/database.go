@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 
+	"github.com/tidemark-db/tidemark/compaction"
 	"github.com/tidemark-db/tidemark/query/exec"
 	"github.com/tidemark-db/tidemark/query/plan"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
@@ -45,6 +46,8 @@ func (s *Session) databaseCommand(ctx context.Context, c plan.Command, w ResultW
 		err = cluster.RenameDatabase(ctx, c.Name, c.To)
 	case *plan.SetReplicas:
 		err = cluster.SetReplicas(ctx, c.Name, c.Replicas)
+	case *plan.SetRetention:
+		err = cluster.SetRetention(ctx, c.Name, func(p *compaction.Policy) { setRetention(p, c) })
 	}
 	if err != nil {
 		return clusterError(ctx, err)
@@ -96,7 +99,9 @@ func (e *Engine) databases() []DatabaseInfo {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return []DatabaseInfo{{Name: e.name, Log: e.cfg.LogID, OID: postgresOID, Replicas: 1}}
+	pos := e.cfg.Replica.Position()
+	return []DatabaseInfo{{Name: e.name, Log: e.cfg.LogID, OID: postgresOID, Replicas: 1, Retention: compaction.DefaultPolicy(),
+		Here: true, Floor: pos.Floor, End: pos.End}}
 }
 
 // info is the engine's own database among databases.

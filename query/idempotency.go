@@ -68,16 +68,18 @@ func (s *Session) repeat(v *sm.View) (*sm.View, error) {
 	if err != nil || o == nil || o.Failure != nil {
 		return v, err
 	}
-	it := v.Commands(o.Offset - 1)
-	defer it.Close()
-	if !it.Next() {
-		return v, it.Err()
-	}
-	first := it.Command().Entry
 	old, err := s.e.cfg.Replica.ViewAt(o.Prev)
 	if err != nil {
 		return v, nil // no longer retained: it has to do with the state of now
 	}
+	it := v.Commands(o.Offset - 1)
+	defer it.Close()
+	if !it.Next() {
+		old.Close()
+		return v, it.Err()
+	}
+	first := it.Command().Entry
+	it.Close()
 	v.Close()
 	tx.repeats, tx.began, tx.seed = true, first.Began, first.Seed
 	for i := range first.Statements {

@@ -22,13 +22,14 @@ const (
 	orphanAfter = time.Hour
 )
 
-// Maintain cleans up after large transactions and sessions with slots, and has
-// replicas compared, until ctx ends. The log must be ready.
+// Maintain cleans up after large transactions and sessions with slots, has replicas
+// compared and raises the floor of history, until ctx ends. The log must be ready.
 func (e *Engine) Maintain(ctx context.Context) {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	beside.Go(func() { e.compare(ctx) })
 	beside.Go(func() { e.tend(ctx) })
+	beside.Go(func() { e.retain(ctx) })
 	ticker := time.NewTicker(janitorEvery)
 	defer ticker.Stop()
 	for {

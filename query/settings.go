@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tidemark-db/tidemark/compaction"
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/exec"
 	"github.com/tidemark-db/tidemark/query/parser"
@@ -131,6 +132,9 @@ var variableList = []variable{
 	{name: exec.SettingMaxRows, value: defaultMaxRows, kind: "integer", category: catOwn, check: checkCount, desc: "How many rows a transaction may change (0: no bound)."},
 	{name: exec.SettingMaxSteps, value: defaultMaxSteps, kind: "integer", category: catOwn, check: checkCount, desc: "How many rows the statements of a transaction that write may look at (0: no bound)."},
 	{name: plan.SettingReplicas, value: strconv.Itoa(plan.DefaultReplicas), kind: "integer", category: catOwn, fixed: true, desc: "How many replicas the database is to have; ALTER DATABASE … SET changes it."},
+	{name: plan.SettingHistoryRetention, value: "0", kind: "string", category: catOwn, fixed: true, desc: "For how long history is retained (0: for ever); ALTER DATABASE … SET changes it."},
+	{name: plan.SettingHistorySize, value: "0", kind: "string", category: catOwn, fixed: true, desc: "How many bytes of the change log are retained (0: all); ALTER DATABASE … SET changes it."},
+	{name: plan.SettingMaxSlotLag, value: strconv.Itoa(int(compaction.DefaultSlotLag)), kind: "string", category: catOwn, fixed: true, desc: "How many bytes behind the end of the log a slot may be and still hold back history (0: any); ALTER DATABASE … SET changes it."},
 	{name: settingMaxStaleness, value: "10s", kind: "string", category: catOwn, check: checkDuration(settingMaxStaleness), desc: "How old what is read may be where tidemark.read_consistency is bounded."},
 	{name: settingReadConsistency, value: readLinearizable, kind: "enum", enum: readLevels, category: catOwn, desc: "What reads are sure to see."},
 	{name: settingReadAfter, kind: "string", category: catOwn, desc: "Reads wait until this token or LSN has been applied."},

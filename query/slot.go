@@ -220,14 +220,17 @@ func (e *Engine) Slots() []SlotInfo {
 	nodes := e.nodes()
 	v, err := e.cfg.Replica.View()
 	out := make([]SlotInfo, len(slots))
+	policy := e.policy()
 	for i, s := range slots {
 		out[i] = SlotInfo{Slot: s}
 		if s.Active {
 			out[i].Node = nodes[s.Owner.Node]
 		}
-		if end := e.cfg.Replica.Position().End; end > s.Confirmed {
+		end := e.cfg.Replica.Position().End
+		if end > s.Confirmed {
 			out[i].LagBytes = uint64(end - s.Confirmed)
 		}
+		out[i].Safe, out[i].Limited = policy.Slack(s.Confirmed, end)
 		if err == nil {
 			out[i].Lag = e.slotLag(v, s.Confirmed)
 		}
@@ -241,7 +244,7 @@ func (e *Engine) Slots() []SlotInfo {
 // slotLag is since when there is something that a slot's consumer has not
 // acknowledged.
 func (e *Engine) slotLag(v *sm.View, confirmed log.Offset) time.Duration {
-	it := v.Transactions(max(confirmed, 1) - 1)
+	it := v.Transactions(max(confirmed-min(confirmed, 1), v.Floor())) // the rest of an invalid one is gone
 	defer it.Close()
 	if !it.Next() {
 		return 0

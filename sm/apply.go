@@ -180,10 +180,10 @@ func (a *applier) close() error {
 	return err
 }
 
-// errAlone says that an entry has to be the first and only one of its batch. So
-// are the chunks of loads: the versions that they write are always in the store
-// before anybody can meet them, and the overlay, where transactions of one batch
-// see each other's rows, knows only what is committed.
+// errAlone says that an entry has to be the first one of its batch. The chunks of
+// loads are the only one as well: the versions that they write are always in the
+// store before anybody can meet them, and the overlay, where transactions of one
+// batch see each other's rows, knows only what is committed.
 var errAlone = errors.New("sm: the entry begins the next batch")
 
 // apply executes one entry. An error is a reason to halt: the entry's own
@@ -208,12 +208,11 @@ func (a *applier) apply(c *log.Committed) (answer []byte, err error) {
 		a.settle(c.Index, log.Seed{}, 0)
 		return res.Append(nil)
 	}
-	if e.Kind == log.KindStage && e.Stage != nil && e.Stage.Load != nil {
-		if a.state.index != a.r.state.index {
-			return nil, errAlone
-		}
-		a.full = true
+	loads := e.Kind == log.KindStage && e.Stage != nil && e.Stage.Load != nil
+	if (loads || e.Kind == log.KindTruncate) && a.state.index != a.r.state.index {
+		return nil, errAlone
 	}
+	a.full = a.full || loads
 	a.index = c.Index
 	res, err := a.execute(e, c.Data)
 	if err != nil {
@@ -255,6 +254,8 @@ func (a *applier) execute(e *log.Entry, data []byte) (*log.Result, error) {
 		return a.countVote(e.Vote)
 	case log.KindSlot:
 		return a.changeSlot(e)
+	case log.KindTruncate:
+		return a.truncate(e.Truncate)
 	}
 	return nil, fmt.Errorf("entry has the unknown kind %d", e.Kind)
 }

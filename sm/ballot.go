@@ -36,10 +36,14 @@ func (r *Replica) Ballots() []Ballot {
 	return out
 }
 
+// ErrAbstains says that a replica cannot vote on a check any more.
+var ErrAbstains = errors.New("sm: what was to be compared is no longer retained")
+
 // Vote returns the vote that b waits for. For a scan it reads everything as of
 // the check's offset, slowly, so that others hardly notice. What cannot be read
-// counts as different from what everybody else has. Errors: the context's and
-// log.ErrClosed.
+// counts as different from what everybody else has. Errors: the context's,
+// log.ErrClosed, and ErrAbstains when the offset has fallen below the floor: what is
+// left there says nothing about the replica.
 func (r *Replica) Vote(ctx context.Context, b Ballot) (*log.Vote, error) {
 	v := &log.Vote{Check: b.Check, Replica: r.opt.Replica, Digest: b.digest}
 	if !b.Scan {
@@ -51,6 +55,8 @@ func (r *Replica) Vote(ctx context.Context, b Ballot) (*log.Vote, error) {
 		return nil, ctx.Err()
 	case errors.Is(err, log.ErrClosed):
 		return nil, err
+	case err != nil && b.Offset < r.Position().Floor:
+		return nil, ErrAbstains
 	case err != nil:
 		r.log.Error("what is stored cannot be read", "log", uint64(r.opt.Log), "error", err)
 		var h hasher

@@ -75,9 +75,22 @@ func (l *logIter) Close() {
 
 // Changes iterates over the changes whose own offset is greater than from and
 // whose transaction is committed at or before v's offset, in order. It seeks
-// straight to from, also into the middle of a transaction. It must be closed.
+// straight to from, also into the middle of a transaction. 0 means from the oldest
+// that is retained; any other offset below v's floor is an error, 22023, since
+// changes would be missing. It must be closed.
 func (v *View) Changes(from log.Offset) *ChangeIter {
-	return v.changesIn(after(from), v.offset)
+	if err := v.begins(from); err != nil {
+		return &ChangeIter{logIter: logIter{err: err}}
+	}
+	return v.changesIn(after(max(from, v.Floor())), v.offset)
+}
+
+// begins returns an error when what comes after from is not all retained.
+func (v *View) begins(from log.Offset) error {
+	if from == 0 || after(from) >= v.Floor() {
+		return nil
+	}
+	return retained(from, v.Floor())
 }
 
 // changesIn iterates over the changes at lo or later, before hi.
@@ -207,9 +220,13 @@ func (it *ChangeIter) Txn() (TxnHeader, error) {
 }
 
 // Transactions iterates over the committed transactions whose commit offset is
-// greater than from and at most v's offset, in order. It must be closed.
+// greater than from and at most v's offset, in order. As for Changes, 0 means from
+// the oldest that is retained. It must be closed.
 func (v *View) Transactions(from log.Offset) *TxnIter {
-	return &TxnIter{commands: v.commandsIn(after(from), 0)}
+	if err := retained(from, v.Floor()); err != nil && from > 0 {
+		return &TxnIter{commands: &CommandIter{logIter: logIter{err: err}}}
+	}
+	return &TxnIter{commands: v.commandsIn(after(max(from, v.Floor())), 0)}
 }
 
 // TxnIter iterates over committed transactions.
@@ -261,15 +278,23 @@ type Command struct {
 }
 
 // Commands iterates over the command log: the entries whose offset is greater
-// than from, committed and failed ones, in the order of the log. It must be
-// closed.
-func (v *View) Commands(from log.Offset) *CommandIter { return v.commandsIn(after(from), 0) }
+// than from, committed and failed ones, in the order of the log. As for Changes, 0
+// means from the oldest that is retained. It must be closed.
+func (v *View) Commands(from log.Offset) *CommandIter {
+	if err := v.begins(from); err != nil {
+		return &CommandIter{logIter: logIter{err: err}}
+	}
+	return v.commandsIn(max(after(from), v.Floor()), 0)
+}
 
 // CommandsAfter is Commands for someone who has seen the command at (from, seq)
 // and wants what comes after it: failures at the same offset included.
 func (v *View) CommandsAfter(from log.Offset, seq uint32) *CommandIter {
 	if seq == math.MaxUint32 {
 		return v.Commands(from)
+	}
+	if err := v.begins(from); err != nil {
+		return &CommandIter{logIter: logIter{err: err}}
 	}
 	return v.commandsIn(from, seq+1)
 }
@@ -365,7 +390,7 @@ func (it *CommandIter) Command() *Command { return it.command }
 // at or before t (microseconds since 2000-01-01 UTC): the state "as of" a time.
 // Error 22023 when there is none.
 func (v *View) OffsetAt(t int64) (log.Offset, error) {
-	lo, hi := log.Offset(0), after(v.offset)
+	lo, hi := v.Floor(), after(v.offset)
 	best, found := log.Offset(0), false
 	// Log time grows with the offset, so halving the range finds the place.
 	for lo < hi {
@@ -381,6 +406,9 @@ func (v *View) OffsetAt(t int64) (log.Offset, error) {
 		default:
 			best, found, lo = h.Commit, true, h.Commit+1
 		}
+	}
+	if !found && v.Floor() > 0 {
+		return 0, sqlstate.New(sqlstate.InvalidParameterValue, "the history of that time is no longer retained; the oldest offset is %s", v.Floor())
 	}
 	if !found {
 		return 0, sqlstate.New(sqlstate.InvalidParameterValue, "the log has no transaction that early")

@@ -204,6 +204,9 @@ func (c *checker) chain() error {
 	it := c.view.Transactions(0)
 	defer it.Close()
 	prev, end := log.Offset(0), genesis
+	if floor := c.view.Floor(); floor > 0 {
+		prev, end = floor, floor+1
+	}
 	for it.Next() {
 		if err := c.cancelled(); err != nil {
 			return err

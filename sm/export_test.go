@@ -6,7 +6,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/log/diskspace"
 	"github.com/tidemark-db/tidemark/sm/keys"
 )
@@ -17,6 +16,29 @@ func StoreOptions(o Options) *pebble.Options {
 	o.MemTableBytes = DefaultMemTableBytes
 	o.Logger = slog.New(slog.DiscardHandler)
 	return pebbleOptions(&o, &spaceFS{FS: o.FS, space: &diskspace.Writer{}}, nil)
+}
+
+// Keys counts what is in the store by key space, superseded versions included.
+func Keys(r *Replica) (map[keys.Space]int, error) {
+	p, err := r.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer p.store.release()
+	it, err := p.store.db.NewIter(nil)
+	if err != nil {
+		return nil, err
+	}
+	out := map[keys.Space]int{}
+	for ok := it.First(); ok; ok = it.Next() {
+		out[keys.Space(it.Key()[0])]++
+	}
+	return out, errors.Join(it.Error(), it.Close())
+}
+
+// DiskBytes is what the store takes on the disk.
+func DiskBytes(r *Replica) uint64 {
+	return r.published.Load().store.db.Metrics().DiskSpaceUsage()
 }
 
 // Garbage lists the keys that belong to loads which are not committed.
@@ -47,19 +69,4 @@ func Garbage(r *Replica) ([]string, error) {
 		}
 	}
 	return out, errors.Join(it.Error(), it.Close())
-}
-
-// InvalidateSlots raises the floor as an entry would, and invalidates the slots that
-// are left behind.
-func InvalidateSlots(r *Replica, floor log.Offset) error {
-	r.applyMu.Lock()
-	defer r.applyMu.Unlock()
-	a := r.newApplier()
-	a.state.floor = floor
-	err := a.invalidateSlots(floor)
-	a.settle(a.state.index+1, log.Seed{}, 0)
-	if err == nil {
-		err = a.commit()
-	}
-	return errors.Join(err, a.close())
 }

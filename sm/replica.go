@@ -49,6 +49,10 @@ type Replica struct {
 	sums   map[catalog.StorageID]storageSum
 
 	recent recentChanges
+
+	// collecting lets one Collect run at a time; collected is what the last one left.
+	collecting sync.Mutex
+	collected  atomic.Pointer[Retention]
 }
 
 var _ log.StateMachine = (*Replica)(nil)
@@ -58,6 +62,7 @@ type published struct {
 	position   Position
 	catalog    *catalog.Catalog
 	store      *store
+	pin        *pin // of position.Floor
 	generation uint64
 	nextIDs    nextIDs
 	loads      *loadTable  // nil when there never were any
@@ -162,9 +167,10 @@ func (r *Replica) install(s *store, c contents) {
 	r.sums = c.sums
 	r.sumsMu.Unlock()
 	r.recent.reset(st.offset)
+	r.collected.Store(nil)
 	r.catalogs.reset(c.catalog, c.versions)
 	old := r.published.Swap(&published{
-		position: st.position(), catalog: c.catalog, store: s, loads: c.loads, checks: c.checks, slots: c.slots,
+		position: st.position(), catalog: c.catalog, store: s, pin: s.pins.at(st.floor), loads: c.loads, checks: c.checks, slots: c.slots,
 		nextIDs: nextIDs{id: st.nextID, storage: st.nextStorage, row: st.nextRow},
 	})
 	if old != nil {
@@ -189,10 +195,14 @@ func (r *Replica) publish(a *applier) error {
 	for _, c := range a.catalogs {
 		r.catalogs.add(c)
 	}
+	pin := old.pin
+	if pin.floor != a.state.floor {
+		pin = old.store.pins.at(a.state.floor)
+	}
 	// First the pools: an iterator made from here on sees the new batch.
 	err := errors.Join(old.store.points.advance(), old.store.scans.advance())
 	r.published.Store(&published{
-		position: a.state.position(), catalog: a.cat, store: old.store, generation: old.store.scans.generation.Load(),
+		position: a.state.position(), catalog: a.cat, store: old.store, pin: pin, generation: old.store.scans.generation.Load(),
 		loads: a.loads, checks: a.checks, slots: a.slots,
 		nextIDs: nextIDs{id: a.state.nextID, storage: a.state.nextStorage, row: a.state.nextRow},
 	})
@@ -285,6 +295,7 @@ func (r *Replica) Close() error {
 	r.closing = true
 	r.waiters.fail(log.ErrClosed)
 	s := r.published.Load().store
+	s.closing.Store(true)
 	err := r.flush(s.db)
 	s.release()
 	select {
@@ -329,11 +340,19 @@ func (r *Replica) View() (*View, error) {
 
 // view is View also of a fenced replica.
 func (r *Replica) view() (*View, error) {
-	p, err := r.acquire()
-	if err != nil {
-		return nil, err
+	for {
+		p, err := r.acquire()
+		if err != nil {
+			return nil, err
+		}
+		p.pin.views.Add(1)
+		if r.published.Load().pin == p.pin {
+			return &View{r: r, p: p, offset: p.position.Offset, time: p.position.Time, catalog: p.catalog}, nil
+		}
+		// The floor has risen meanwhile, and what is below may be gone already.
+		p.pin.views.Add(-1)
+		p.store.release()
 	}
-	return &View{r: r, p: p, offset: p.position.Offset, time: p.position.Time, catalog: p.catalog}, nil
 }
 
 // ViewAt returns a view of an older offset, which must be closed. Between two
@@ -352,11 +371,10 @@ func (r *Replica) viewAt(off log.Offset) (*View, error) {
 		return nil, err
 	}
 	pos := &v.p.position
-	switch {
+	switch err = retained(off, pos.Floor); {
+	case err != nil:
 	case off > pos.End:
 		err = sqlstate.New(sqlstate.InvalidParameterValue, "offset %s is past the end of the log, %s", off, pos.End)
-	case off < pos.Floor:
-		err = sqlstate.New(sqlstate.InvalidParameterValue, "offset %s is no longer retained; the oldest is %s", off, pos.Floor)
 	case off < pos.Offset:
 		v.old, v.offset = true, off
 		if v.catalog, err = r.catalogs.at(v.p.store, off); err == nil {

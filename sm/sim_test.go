@@ -170,6 +170,7 @@ func script(rnd *rand.Rand) []string {
 type history struct {
 	entries   []log.Committed
 	answers   [][]byte
+	truncates bool // some entries raise the floor
 	positions map[log.Index]sm.Position
 	offsets   []log.Offset // commits
 	models    map[log.Offset]model
@@ -182,7 +183,7 @@ type history struct {
 // with the model after each.
 func record(t *testing.T, rnd *rand.Rand, n int) *history {
 	h := &history{positions: map[log.Index]sm.Position{}, models: map[log.Offset]model{0: {}}, digests: map[log.Offset]log.Digest{},
-		slots: map[log.Index][]sm.Slot{}}
+		slots: map[log.Index][]sm.Slot{}, truncates: rnd.IntN(3) > 0}
 	r := one(t)
 	m := model{}
 	index := log.Index(0)
@@ -199,6 +200,12 @@ func record(t *testing.T, rnd *rand.Rand, n int) *history {
 		data, step := loads.step(t, m)
 		if data == nil && rnd.IntN(8) == 0 {
 			data, step = h.compare(t, rnd, r), func() (model, bool, bool) { return m, true, false }
+		}
+		if data == nil && h.truncates && rnd.IntN(20) == 0 {
+			data, step = h.raise(t, rnd, r), func() (model, bool, bool) {
+				slots.lose(r.Position().Floor)
+				return m, true, false
+			}
 		}
 		if data == nil {
 			data, step = slots.step(t, m)
@@ -235,6 +242,16 @@ func record(t *testing.T, rnd *rand.Rand, n int) *history {
 	sound(t, r)
 	loads.clear(t, r)
 	return h
+}
+
+// raise makes an entry that wants the floor somewhere, seldom far from where it is.
+func (h *history) raise(t *testing.T, rnd *rand.Rand, r *sm.Replica) []byte {
+	pos := r.Position()
+	to := pos.Floor + log.Offset(rnd.Uint64N(uint64(pos.End-pos.Floor)/4+2))
+	if rnd.IntN(10) == 0 {
+		to = log.Offset(rnd.Uint64N(uint64(2 * pos.End)))
+	}
+	return truncateEntry(t, to)
 }
 
 // compare makes the next entry of a comparison: a check, or a vote about one. The
@@ -357,8 +374,18 @@ func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [
 			require.Equal(t, h.slots[at], r.Slots())
 		}
 	}
+	views := &openViews{h: h, rnd: rnd}
 	for i := next(); i < len(h.entries); i = next() {
-		switch k := rnd.IntN(60); {
+		k := rnd.IntN(60)
+		if k <= 2 {
+			views.close(t)
+		}
+		switch {
+		case k >= 7 && k <= 10:
+			views.open(t, r)
+		case k >= 11 && k <= 14:
+			require.NoError(t, r.Collect(t.Context(), sm.CollectOptions{Hurry: rnd.IntN(3) > 0}))
+			views.verify(t)
 		case k == 0:
 			require.NoError(t, r.Close())
 			synced = r.Applied()
@@ -393,6 +420,9 @@ func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [
 		same()
 	}
 	h.verifyVersions(t, rnd, r)
+	views.close(t)
+	require.NoError(t, r.Collect(t.Context(), sm.CollectOptions{Hurry: true}))
+	h.verifyVersions(t, rnd, r)
 	sound(t, r)
 	require.NoError(t, r.Close())
 	return taken
@@ -402,7 +432,11 @@ func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [
 // between them, by every index in both directions.
 func (h *history) verifyVersions(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
 	require.NoError(t, r.Halted())
+	floor := r.Position().Floor
 	for off, digest := range h.digests {
+		if off < floor {
+			continue
+		}
 		report, err := r.CheckAt(t.Context(), sm.CheckOptions{Offset: off})
 		require.NoError(t, err)
 		require.Empty(t, report.Problems)
@@ -414,29 +448,78 @@ func (h *history) verifyVersions(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
 			ask += log.Offset(rnd.IntN(int(h.offsets[i+1] - off)))
 		}
 		v, err := r.ViewAt(ask)
+		if off < floor {
+			requireGone(t, err, floor)
+			continue
+		}
 		require.NoError(t, err)
 		require.Equal(t, off, v.Offset())
-		for _, name := range []string{"a", "b", "c"} {
-			want := h.models[off].dump(name)
-			require.Equal(t, want, dump(t, v, name, 0, false))
-			if want == nil {
-				continue
-			}
-			reversed := dump(t, v, name, 0, true)
-			slices.Reverse(reversed)
-			require.Equal(t, want, reversed)
-			for index := 1; index <= 2; index++ {
-				forward, back := dump(t, v, name, index, false), dump(t, v, name, index, true)
-				slices.Reverse(back)
-				require.Equal(t, forward, back)
-				require.ElementsMatch(t, want, forward)
-			}
-		}
+		h.verifyView(t, v)
 		v.Close()
 	}
 	_, err := r.ViewAt(r.Position().End + 1)
 	require.Error(t, err)
 	h.verifyChanges(t, rnd, r)
+}
+
+// verifyView reads all tables of one view, by every index in both directions.
+func (h *history) verifyView(t *testing.T, v *sm.View) {
+	for _, name := range []string{"a", "b", "c"} {
+		want := h.models[v.Offset()].dump(name)
+		require.Equal(t, want, dump(t, v, name, 0, false))
+		if want == nil {
+			continue
+		}
+		reversed := dump(t, v, name, 0, true)
+		slices.Reverse(reversed)
+		require.Equal(t, want, reversed)
+		for index := 1; index <= 2; index++ {
+			forward, back := dump(t, v, name, index, false), dump(t, v, name, index, true)
+			slices.Reverse(back)
+			require.Equal(t, forward, back)
+			require.ElementsMatch(t, want, forward)
+		}
+	}
+}
+
+// openViews are views of a replica that stay open while other things happen.
+type openViews struct {
+	h    *history
+	rnd  *rand.Rand
+	list []*sm.View
+}
+
+const openViewsMax = 3
+
+// open opens one more, at any offset that is retained.
+func (o *openViews) open(t *testing.T, r *sm.Replica) {
+	pos := r.Position()
+	v, err := r.ViewAt(pos.Floor + log.Offset(o.rnd.Uint64N(uint64(pos.End-pos.Floor)+1)))
+	require.NoError(t, err)
+	if o.list = append(o.list, v); len(o.list) > openViewsMax {
+		o.h.verifyView(t, o.list[0])
+		o.list[0].Close()
+		o.list = o.list[1:]
+	}
+}
+
+// verify reads what they show, and the change log that they can read.
+func (o *openViews) verify(t *testing.T) {
+	for _, v := range o.list {
+		o.h.verifyView(t, v)
+		lo, _ := slices.BinarySearch(o.h.offsets, v.Floor()+1)
+		hi, _ := slices.BinarySearch(o.h.offsets, v.Offset()+1)
+		require.Equal(t, o.h.offsets[lo:max(lo, hi)], append([]log.Offset{}, commits(t, v, 0)...))
+		changesFrom(t, v, 0)
+	}
+}
+
+func (o *openViews) close(t *testing.T) {
+	o.verify(t)
+	for _, v := range o.list {
+		v.Close()
+	}
+	o.list = nil
 }
 
 // verifyChanges folds the change log from its beginning and compares the result
@@ -446,10 +529,15 @@ func (h *history) verifyChanges(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
 	require.NoError(t, err)
 	defer v.Close()
 	m := map[catalog.ID]map[int64]toyValue{}
+	i := 0
+	if v.Floor() > 0 {
+		at, found := slices.BinarySearch(h.offsets, v.Floor())
+		require.True(t, found, "the floor is a commit")
+		m, i = h.tablesAt(t, r, v.Floor()), at+1
+	}
 	var all []log.Offset
 	it := v.Transactions(0)
 	defer it.Close()
-	i := 0
 	for ; it.Next(); i++ {
 		head := it.Header()
 		require.Equal(t, h.offsets[i], head.Commit)
@@ -496,6 +584,18 @@ func (h *history) verifyChanges(t *testing.T, rnd *rand.Rand, r *sm.Replica) {
 		c.Close()
 		require.Equal(t, all[at+1:], append([]log.Offset{}, got...))
 	}
+}
+
+// tablesAt is the model at an offset by the tables' numbers.
+func (h *history) tablesAt(t *testing.T, r *sm.Replica, off log.Offset) map[catalog.ID]map[int64]toyValue {
+	v, err := r.ViewAt(off)
+	require.NoError(t, err)
+	defer v.Close()
+	m := map[catalog.ID]map[int64]toyValue{}
+	for name, rows := range h.models[off] {
+		m[table(v, name).ID] = maps.Clone(rows)
+	}
+	return m
 }
 
 func fold(t *testing.T, tables map[catalog.ID]map[int64]toyValue, c *sm.Change) {

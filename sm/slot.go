@@ -76,7 +76,7 @@ func (s *Slot) Unusable(floor log.Offset) error {
 	return sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "can no longer get changes from replication slot \"%s\"", s.Name).
 		WithDetail("%s", s.Invalid).
 		WithHint("Copy the tables again into the consumer, or let it go on at %s, the oldest position that is retained, with pg_replication_slot_advance('%s', '%s').",
-			floor, s.Name, floor)
+			leastSlot(floor), s.Name, leastSlot(floor))
 }
 
 // slotTable has all slots. It is never modified: what changes it makes another

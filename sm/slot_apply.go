@@ -166,8 +166,8 @@ func (a *applier) rewindSlot(s Slot, c *log.SlotChange) error {
 		return s.InUse()
 	}
 	to := min(c.To, a.state.end)
-	if to < a.state.floor {
-		return sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "cannot advance replication slot to %s, minimum is %s", to, a.state.floor)
+	if least := leastSlot(a.state.floor); to < least {
+		return sqlstate.New(sqlstate.ObjectNotInPrerequisiteState, "cannot advance replication slot to %s, minimum is %s", to, least)
 	}
 	s.Confirmed, s.Acknowledged, s.Invalid, s.Generation = to, a.state.time, "", a.nextGeneration()
 	s.Active = s.Active && s.Temporary
@@ -193,15 +193,24 @@ func (a *applier) dropSlot(s *Slot) error {
 	return a.batch.Delete(key, nil)
 }
 
+// leastSlot is the least position of a slot that can be served: the transactions
+// after the floor are retained, and the one at the floor is not.
+func leastSlot(floor log.Offset) log.Offset {
+	if floor == 0 {
+		return 0
+	}
+	return floor + 1
+}
+
 // invalidateSlots makes the slots useless whose consumers still need something from
-// before the floor.
+// before the floor, or the transaction there, whose changes are gone.
 func (a *applier) invalidateSlots(floor log.Offset) error {
 	for _, s := range a.slots.list {
-		if s.Confirmed >= floor || s.Invalid != "" {
+		if s.Confirmed >= leastSlot(floor) || s.Invalid != "" {
 			continue
 		}
 		n := *s
-		n.Invalid = "The changes between " + s.Confirmed.String() + " and " + floor.String() + " are no longer retained."
+		n.Invalid = "The changes between " + s.Confirmed.String() + " and " + leastSlot(floor).String() + " are no longer retained."
 		n.Active = s.Active && s.Temporary
 		if err := a.putSlot(&n); err != nil {
 			return err

@@ -53,7 +53,7 @@ func (x *slotModel) step(t *testing.T, m model) (data []byte, run func() (next m
 // ack is what a transaction does that only acknowledges.
 func (x *slotModel) ack(name string, to log.Offset, pos sm.Position) bool {
 	s, ok := x.slots[name]
-	if !ok || to > pos.End || to <= s.Confirmed {
+	if !ok || s.Invalid != "" || to > pos.End || to <= s.Confirmed {
 		return false
 	}
 	s.Confirmed, s.Acknowledged = to, x.r.Position().Time
@@ -84,27 +84,39 @@ func (x *slotModel) change(c log.SlotChange, pos sm.Position) bool {
 		}
 		return free
 	case log.SlotAcquire:
-		if !free || s.Temporary && !own {
+		if !free || s.Temporary && !own || s.Invalid != "" {
 			return false
 		}
 		x.last++
 		s.Active, s.Owner, s.Session, s.Generation = true, c.Owner, c.Session, x.last
 	case log.SlotRewind:
-		if !free {
+		to := min(c.To, pos.End)
+		if !free || pos.Floor > 0 && to <= pos.Floor {
 			return false
 		}
 		x.last++
-		s.Active, s.Generation = s.Temporary, x.last
-		s.Confirmed, s.Acknowledged = min(c.To, pos.End), now
+		s.Active, s.Generation, s.Invalid = s.Active && s.Temporary, x.last, ""
+		s.Confirmed, s.Acknowledged = to, now
 	default:
-		if c.Generation != s.Generation || !s.Active && c.Op == log.SlotAdvance {
+		if c.Generation != s.Generation || c.Op == log.SlotAdvance && (!s.Active || s.Invalid != "") {
 			return false
 		}
-		if to := min(c.To, pos.End); s.Active && to > s.Confirmed {
+		if to := min(c.To, pos.End); s.Active && s.Invalid == "" && to > s.Confirmed {
 			s.Confirmed, s.Acknowledged = to, now
 		}
 		s.Active = s.Active && (s.Temporary || c.Op == log.SlotAdvance)
 	}
 	x.slots[c.Name] = s
 	return true
+}
+
+// lose invalidates the slots that need something from before the floor.
+func (x *slotModel) lose(floor log.Offset) {
+	for name, s := range x.slots {
+		if floor > 0 && s.Confirmed <= floor && s.Invalid == "" {
+			s.Invalid = fmt.Sprintf("The changes between %s and %s are no longer retained.", s.Confirmed, floor+1)
+			s.Active = s.Active && s.Temporary
+			x.slots[name] = s
+		}
+	}
 }

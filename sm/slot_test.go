@@ -259,14 +259,15 @@ func TestSlotInvalidated(t *testing.T) {
 		require.Empty(t, change(t, r, log.SlotChange{Op: log.SlotAcquire, Name: name, Owner: here, Session: 7}))
 	}
 	g := slot(t, r, "old").Generation
-	floor := must(t, r, "insert a 1 p 1").Offset + 1
+	commit := must(t, r, "insert a 1 p 1").Offset
+	floor := commit + 1 // of slots: what was committed at the floor itself is gone
 	require.Empty(t, change(t, r, log.SlotChange{Op: log.SlotAdvance, Name: "new", Generation: slot(t, r, "new").Generation, To: floor}))
 	kept := slot(t, r, "new")
-	require.NoError(t, sm.InvalidateSlots(r, floor))
+	require.Equal(t, commit, truncate(t, r, commit))
 	require.Equal(t, kept, slot(t, r, "new"))
 	lost := slot(t, r, "old")
 	require.False(t, lost.Active)
-	err := sqlstate.As(lost.Unusable(floor))
+	err := sqlstate.As(lost.Unusable(commit))
 	require.Equal(t, sqlstate.ObjectNotInPrerequisiteState, err.Code)
 	require.Equal(t, `can no longer get changes from replication slot "old"`, err.Message)
 	require.Contains(t, err.Hint, floor.String())

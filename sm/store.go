@@ -27,6 +27,9 @@ type store struct {
 	remove atomic.Pointer[func() error]
 
 	points, scans iterPool
+	pins          pins
+	// closing is set when nothing more should be begun that takes long.
+	closing atomic.Bool
 }
 
 // formatVersion is Pebble's on-disk format, pinned so that an upgrade of the

@@ -13,8 +13,9 @@ import (
 // View is a read-only snapshot of all tables at one offset. It may be used by
 // several goroutines at once.
 //
-// Nothing in the store is pinned but the store itself: every key has versions,
-// and what is committed later has later ones.
+// No iterator is held: every key has versions, and what is committed later has
+// later ones. While a view is open, everything stays in the store that was retained
+// when it was opened.
 type View struct {
 	r       *Replica
 	p       *published
@@ -27,6 +28,9 @@ type View struct {
 
 // Offset returns the commit offset that v shows.
 func (v *View) Offset() log.Offset { return v.offset }
+
+// Floor returns the oldest offset whose history v can read.
+func (v *View) Floor() log.Offset { return v.p.position.Floor }
 
 // Time returns the log time at v's offset, in microseconds since 2000-01-01
 // UTC.
@@ -45,6 +49,7 @@ func (v *View) Close() {
 	if v.closed.Swap(true) {
 		return
 	}
+	v.p.pin.views.Add(-1)
 	v.p.store.release()
 }
 
@@ -97,7 +102,7 @@ func (v *View) base() base {
 // settle moves the offset of a view that was asked for between two commits, or
 // inside a transaction, to the commit before, and finds its log time.
 func (v *View) settle() error {
-	it := v.commandsIn(0, 0)
+	it := v.commandsIn(v.Floor(), 0)
 	defer it.Close()
 	h, ok, err := it.lastCommitted()
 	if err != nil {

@@ -92,6 +92,25 @@ func TestDropAndAlterDatabase(t *testing.T) {
 		c.exec(x.sql)
 		require.Equal(t, x.want, c.one("SHOW tidemark.replicas"), x.sql)
 	}
+	for _, x := range []struct{ set, setting, want string }{
+		{"SET (tidemark.history_retention = '7 days')", "tidemark.history_retention", "7 days"},
+		{"SET tidemark.history_retention = '1 month 12:00'", "tidemark.history_retention", "30 days 12:00:00"},
+		{"SET tidemark.history_retention = '90min'", "tidemark.history_retention", "01:30:00"},
+		{"SET tidemark.history_retention = 0", "tidemark.history_retention", "0"},
+		{"SET (tidemark.history_size = '10GB')", "tidemark.history_size", "10737418240"},
+		{"SET tidemark.history_size = 1000", "tidemark.history_size", "1000"},
+		{"RESET tidemark.history_size", "tidemark.history_size", "0"},
+		{"SET tidemark.max_slot_lag TO '1.5 kB'", "tidemark.max_slot_lag", "1536"},
+		{"SET tidemark.max_slot_lag = DEFAULT", "tidemark.max_slot_lag", "10737418240"},
+	} {
+		c.exec("ALTER DATABASE postgres " + x.set)
+		require.Equal(t, x.want, c.one("SHOW "+x.setting), x.set)
+	}
+	for _, set := range []string{"history_retention = '-1 day'", "history_retention = 'long'", "history_retention = '400000 years'",
+		"history_size = '10 GiB'", "history_size = -1", "max_slot_lag = ''", "max_slot_lag = '1e30'", "history_size = 1, 2"} {
+		c.fails("22023", "ALTER DATABASE postgres SET tidemark."+set)
+	}
+	c.fails("55P02", "SET tidemark.history_size = 3")
 	c.fails("22023", "ALTER DATABASE postgres SET (tidemark.replicas = 0)")
 	c.fails("22023", "ALTER DATABASE postgres SET (tidemark.replicas = many)")
 	c.fails("42601", "ALTER DATABASE postgres SET (tidemark.replicas = 3, x = 4)")

@@ -28,7 +28,7 @@ var applyFiles = map[string]bool{
 	"sm/apply.go": true, "sm/commit.go": true, "sm/write.go": true, "sm/txn.go": true, "sm/change.go": true,
 	"sm/checksum.go": true, "sm/ddl.go": true, "sm/overlay.go": true, "sm/row.go": true, "sm/sequence.go": true,
 	"sm/staged.go": true, "sm/vote.go": true, "sm/state.go": true, "sm/value.go": true, "sm/decode.go": true, "sm/indexkey.go": true,
-	"sm/repeat.go": true,
+	"sm/repeat.go": true, "sm/floor.go": true,
 }
 
 // bannedFuncs are functions of the standard library by package; "*" is all.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidemark-db/tidemark/compaction"
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
@@ -93,6 +94,18 @@ func (f *fakeCluster) RenameDatabase(ctx context.Context, name, to string) error
 			return noSuchDatabase(name)
 		}
 		f.databases[i].Name = to
+		return nil
+	})
+}
+
+// SetRetention implements query.Cluster.
+func (f *fakeCluster) SetRetention(ctx context.Context, database string, change func(*compaction.Policy)) error {
+	return f.change(ctx, "retention "+database, func() error {
+		i := f.find(database)
+		if i < 0 {
+			return noSuchDatabase(database)
+		}
+		change(&f.databases[i].Retention)
 		return nil
 	})
 }

@@ -121,7 +121,7 @@ func (s *Shard) Append(ctx context.Context, data []byte) ([]byte, error) {
 	if err := s.state.Halted(); err != nil {
 		return nil, err
 	}
-	if err := s.host.DiskFull(); err != nil {
+	if err := s.host.DiskFull(); err != nil && !(log.IsFreeingSpace(ctx) && s.host.fs.space.Waiting() == 0) {
 		return nil, err
 	}
 	result, err := s.pursue(ctx, proposalTimeout, func(timeout time.Duration) (*dragonboat.RequestState, error) {

@@ -11,8 +11,13 @@ import (
 	"github.com/tidemark-db/tidemark/sm/types"
 )
 
-// SettingReplicas is what ALTER DATABASE … SET may change.
-const SettingReplicas = "tidemark.replicas"
+// The settings that ALTER DATABASE … SET may change.
+const (
+	SettingReplicas         = "tidemark.replicas"
+	SettingHistoryRetention = "tidemark.history_retention"
+	SettingHistorySize      = "tidemark.history_size"
+	SettingMaxSlotLag       = "tidemark.max_slot_lag"
+)
 
 // Limits of databases.
 const (
@@ -50,9 +55,17 @@ type (
 		Name     string
 		Replicas int
 	}
+	// SetRetention is ALTER DATABASE … SET of one of the settings that say how much
+	// history is retained. Value is in microseconds or bytes.
+	SetRetention struct {
+		Name, Setting string
+		Value         int64
+		Reset         bool // to the default
+	}
 )
 
 func (*CreateDatabase) command() {}
+func (*SetRetention) command()   {}
 func (*DropDatabase) command()   {}
 func (*RenameDatabase) command() {}
 func (*SetReplicas) command()    {}
@@ -65,7 +78,7 @@ func Alone(c Command) (tag string, ok bool) {
 		return "CREATE DATABASE", true
 	case *DropDatabase:
 		return "DROP DATABASE", true
-	case *RenameDatabase, *SetReplicas:
+	case *RenameDatabase, *SetReplicas, *SetRetention:
 		return "ALTER DATABASE", true
 	case *Accepted:
 		return c.Tag, c.NoBlock
@@ -263,32 +276,4 @@ func checkReplicas(name string, n int) error {
 		return sqlstate.New(sqlstate.InvalidParameterValue, "%d is outside the valid range for parameter \"%s\" (1 .. %d)", n, name, MaxReplicas)
 	}
 	return nil
-}
-
-// alterDatabaseSet is ALTER DATABASE … SET and RESET. Settings of databases there
-// are not, but for the number of replicas.
-func alterDatabaseSet(n *ast.AlterDatabaseSetStmt) (Command, error) {
-	set := n.Setstmt
-	if set == nil || !strings.EqualFold(set.Name, SettingReplicas) {
-		return nil, sqlstate.New(sqlstate.FeatureNotSupported, "settings of a database are not supported").
-			WithDetail("ALTER DATABASE ... SET can only change %s.", SettingReplicas)
-	}
-	switch set.Kind {
-	case ast.VAR_RESET, ast.VAR_SET_DEFAULT:
-		return &SetReplicas{n.Dbname, DefaultReplicas}, nil
-	case ast.VAR_SET_VALUE:
-	default:
-		return nil, unsupported("ALTER DATABASE ... SET ... FROM CURRENT")
-	}
-	args := items(set.Args)
-	invalid := sqlstate.New(sqlstate.InvalidParameterValue, "parameter \"%s\" requires a numeric value", SettingReplicas)
-	if len(args) != 1 {
-		return nil, invalid
-	}
-	d, err := types.Int4Type.Parse(types.DefaultFormat(), nodeString(args[0]), types.NoTypmod)
-	if err != nil {
-		return nil, invalid
-	}
-	r := &SetReplicas{n.Dbname, int(d.Int())}
-	return r, checkReplicas(SettingReplicas, r.Replicas)
 }

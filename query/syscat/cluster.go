@@ -3,6 +3,7 @@ package syscat
 import (
 	"time"
 
+	"github.com/tidemark-db/tidemark/compaction"
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
@@ -16,6 +17,11 @@ type DatabaseInfo struct {
 	// Replicas is how many are wanted.
 	Replicas      int
 	NoConnections bool
+	// Retention says how much history is retained.
+	Retention compaction.Policy
+	// Here says that this node has a replica, whose floor and end follow.
+	Here       bool
+	Floor, End log.Offset
 	// Bytes is about what its tables take on this node; 0 when that is not known.
 	Bytes int64
 }

@@ -16,6 +16,10 @@ type SlotInfo struct {
 	// LagBytes is how much of the log is not acknowledged, Lag since when.
 	LagBytes uint64
 	Lag      time.Duration
+	// Safe is how much more may be written before the slot no longer holds back
+	// what it needs, in bytes; it is meaningless unless Limited.
+	Limited bool
+	Safe    int64
 }
 
 // slotColumns are those of tidemark.slots.
@@ -82,6 +86,12 @@ func replicationSlotRows(c *Context, _ idRange, w *writer) error {
 		if s.Invalid == "" {
 			status = "reserved"
 			w.set("restart_lsn", lsn(s.Confirmed))
+			if s.Limited {
+				w.set("safe_wal_size", types.Int(max(s.Safe, 0)))
+			}
+			if s.Limited && s.Safe < 0 {
+				status = "unreserved" // the next time that the floor is raised
+			}
 		}
 		w.set("wal_status", str(status))
 		w.set("confirmed_flush_lsn", lsn(s.Confirmed))

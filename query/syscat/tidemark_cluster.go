@@ -97,6 +97,11 @@ var databaseColumns = []Column{
 	{Name: "replicas", Type: types.Int8Type}, // wanted
 	{Name: "leader", Type: types.TextType},   // the node that leads, NULL: not known
 	{Name: "allow_connections", Type: types.BoolType},
+	{Name: "history_retention", Type: types.IntervalType}, // 0: for ever
+	{Name: "history_size", Type: types.Int8Type},          // bytes, 0: without limit
+	{Name: "max_slot_lag", Type: types.Int8Type},          // likewise
+	{Name: "floor_lsn", Type: types.LSNType},              // the oldest that is retained; NULL: no replica is here
+	{Name: "history_bytes", Type: types.Int8Type},         // of the change log from there on
 }
 
 func tidemarkDatabaseRows(c *Context, _ offsetRange, w *writer) error {
@@ -108,7 +113,12 @@ func tidemarkDatabaseRows(c *Context, _ offsetRange, w *writer) error {
 				leader = str(string(r.Node))
 			}
 		}
-		if !w.send(str(d.Name), types.Int(int64(d.Log)), num(d.OID), strOrNull(d.Owner), num(d.Replicas), leader, types.Bool(!d.NoConnections)) {
+		floor, history := types.NullDatum, types.NullDatum
+		if d.Here {
+			floor, history = lsn(d.Floor), types.Int(int64(d.End-d.Floor))
+		}
+		if !w.send(str(d.Name), types.Int(int64(d.Log)), num(d.OID), strOrNull(d.Owner), num(d.Replicas), leader, types.Bool(!d.NoConnections),
+			interval(d.Retention.Age), types.Int(int64(d.Retention.Size)), types.Int(int64(d.Retention.SlotLag)), floor, history) {
 			break
 		}
 	}

@@ -92,6 +92,7 @@ const messageField = "M"
 var entryKinds = map[log.Kind]string{
 	log.KindCommand: "command", log.KindTransaction: "transaction", log.KindStage: "stage", log.KindUnstage: "unstage",
 	log.KindReserve: "reserve", log.KindFence: "fence", log.KindCheck: "check", log.KindVote: "vote",
+	log.KindTruncate: "truncate",
 }
 
 func entryKind(k log.Kind) string {
