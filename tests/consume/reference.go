@@ -26,6 +26,7 @@ type Reference struct {
 	all      []check.Published // with messages
 	plain    []check.Published // without
 	told     []check.Told
+	only     bool       // the tables at the beginning are not known
 	last     log.Offset // read so far
 	problems []error
 	changes  int
@@ -36,7 +37,13 @@ func NewReference(from log.Offset, at Tables) *Reference {
 	return &Reference{tables: at, last: from}
 }
 
-// told is a transaction being read.
+// NewTail begins at an offset at which the tables are not known: only what is told
+// of those named counts.
+func NewTail(from log.Offset, tables []string) *Reference {
+	return &Reference{tables: NewTables(tables), last: from, only: true}
+}
+
+// toldTxn is a transaction being read.
 type toldTxn struct {
 	commit  log.Offset
 	changes []Change
@@ -159,7 +166,7 @@ func (r *Reference) add(t *toldTxn) {
 	for i := range t.changes {
 		c := &t.changes[i]
 		rc, err := c.Told(r.Note)
-		if err == nil {
+		if err == nil && !r.only {
 			err = r.tables.Apply(c, t.before[i])
 		}
 		if err != nil && len(r.problems) < maxProblems {
