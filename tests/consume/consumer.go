@@ -28,6 +28,9 @@ const (
 	endTimeout = 5 * time.Second
 	// maxAckPause is the longest time between two acknowledgements.
 	maxAckPause = 500 * time.Millisecond
+	// maxAway is for how long a consumer is away at most after a crash of its own;
+	// mostly it is not.
+	maxAway = 4 * time.Second
 )
 
 // Acks is how a consumer acknowledges.
@@ -129,7 +132,7 @@ func (c *Consumer) connect(ctx context.Context) error {
 	addrs := c.servers.Addrs()
 	if len(addrs) == 0 {
 		c.killed = time.Time{}
-		return pause(ctx)
+		return pause(ctx, retryPause)
 	}
 	addr := addrs[c.rnd.IntN(len(addrs))]
 	s := &session{c: c, decoder: c.Decoder()}
@@ -142,7 +145,7 @@ func (c *Consumer) connect(ctx context.Context) error {
 			c.Refused++
 		}
 		if bearable(err) {
-			return pause(ctx)
+			return pause(ctx, retryPause)
 		}
 		return err
 	}
@@ -153,6 +156,9 @@ func (c *Consumer) connect(ctx context.Context) error {
 	if at, dead := c.servers.Killed(addr); dead && err != nil {
 		c.killed = at
 		c.Killed++
+	}
+	if err == nil && c.rnd.IntN(5) == 0 {
+		return pause(ctx, time.Duration(c.rnd.Int64N(int64(maxAway))))
 	}
 	return err
 }
@@ -165,11 +171,11 @@ func codeOf(err error) string {
 	return ""
 }
 
-func pause(ctx context.Context) error {
+func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(retryPause):
+	case <-time.After(d):
 		return nil
 	}
 }

@@ -54,7 +54,7 @@ const (
 	feedKept    = 64 // rows of its own that a client knows
 	feedBlocks  = 3  // blocks of its own that a client has at once
 	feedAtOnce  = 5
-	feedBlock   = 300  // rows in a block at most
+	feedBlock   = 200  // rows in a block at most
 	feedCopied  = 9000 // rows of a COPY that has more than one chunk
 	feedPadding = 150  // bytes in each of them
 )
@@ -111,7 +111,7 @@ var feedOps = []struct {
 }{
 	{260, (*feeder).insert}, {120, (*feeder).insertBlock}, {130, (*feeder).update}, {100, (*feeder).updateHot}, {80, (*feeder).interactive},
 	{60, (*feeder).moveKey}, {70, (*feeder).remove}, {70, (*feeder).updateBlock}, {40, (*feeder).fail}, {30, (*feeder).savepoints},
-	{15, (*feeder).message}, {10, (*feeder).messageOutside}, {10, (*feeder).define}, {4, (*feeder).truncate}, {1, (*feeder).copyIn},
+	{15, (*feeder).message}, {10, (*feeder).messageOutside}, {10, (*feeder).define}, {4, (*feeder).truncate}, {2, (*feeder).copyIn}, {1, (*feeder).failToCopy},
 }
 
 // feeder is a client in one step.
@@ -169,7 +169,7 @@ func change(op byte, table string, key, write int64) check.RowChange {
 	return check.RowChange{Op: op, Table: table, Key: key, Write: check.Write(write)}
 }
 
-// markSQL updates the client's own row of mark, for transactions that would bear no
+// mark updates the client's own row of mark, for transactions that would bear no
 // number.
 func (f *feeder) mark(write int64) (string, check.RowChange) {
 	id := int64(f.c.Number % feedMarks)

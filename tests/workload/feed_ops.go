@@ -82,11 +82,25 @@ func (f *feeder) copyIn() error {
 		return f.removeBlock()
 	}
 	x, w := f.begin(feedCopied)
+	return f.endBlock(x, f.c.copyIn(f.ctx, "COPY bulk FROM STDIN", copiedRows(w).Bytes()), w, feedCopied)
+}
+
+// copiedRows are the rows of such a COPY.
+func copiedRows(w int64) *bytes.Buffer {
 	var b bytes.Buffer
 	for i := range int64(feedCopied) {
 		fmt.Fprintf(&b, "%d\t%d\t%s\n", w+i, w+i, strings.Repeat("c", feedPadding))
 	}
-	return f.endBlock(x, f.c.copyIn(f.ctx, "COPY bulk FROM STDIN", b.Bytes()), w, feedCopied)
+	return &b
+}
+
+// failToCopy brings as many rows, and then one again that was among them.
+func (f *feeder) failToCopy() error {
+	x, w := f.begin(feedCopied)
+	b := copiedRows(w)
+	fmt.Fprintf(b, "%d\t%d\tagain\n", w, w)
+	_, err := f.end(x, f.c.copyIn(f.ctx, "COPY bulk FROM STDIN", b.Bytes()), []check.RowChange{change('I', "bulk", w, w)}, errFeedRefused)
+	return err
 }
 
 // copyIn runs a COPY as a transaction of its own.
