@@ -414,7 +414,10 @@ func TestReplicationRefusals(t *testing.T) {
 	c.fails("55006", "SELECT pg_drop_replication_slot('s')")
 	require.Equal(t, "streaming", awaitText(c, "SELECT state FROM pg_stat_replication", "streaming"))
 
-	physical := newClient(t, addr, "replication", "true")
+	bare, err := pgconn.Connect(t.Context(), "postgres://tester@"+addr+"/nosuch?sslmode=disable&replication=true")
+	require.NoError(t, err)
+	physical := &client{bare, t}
+	t.Cleanup(func() { _ = bare.Close(context.Background()) })
 	require.Empty(t, physical.rows("IDENTIFY_SYSTEM")[0][3], "there is no database")
 	physical.fails("0A000", "SELECT 1")
 	physical.fails("55000", "CREATE_REPLICATION_SLOT x LOGICAL pgoutput")

@@ -375,12 +375,12 @@ func (g *generator) statement() string {
 		return g.sequence()
 	case k < 95:
 		return g.ddl()
+	case k < 96:
+		return g.slot()
 	case k < 97:
 		return g.message()
 	case k < 98:
 		return g.publication()
-	case k < 99:
-		return g.slot()
 	}
 	return g.bad()
 }
