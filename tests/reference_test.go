@@ -64,32 +64,65 @@ func stopReference() {
 // startReference starts a server on a socket in a directory of its own, so that it
 // needs no port.
 func startReference(initdb, postgres string) (url string, stop func(), err error) {
-	dir, err := os.MkdirTemp("", "tidemark-reference-")
-	if err != nil {
-		return "", nil, err
+	p, err := newPostgres(initdb, postgres)
+	if err == nil {
+		err = p.start()
 	}
-	stop = func() { _ = os.RemoveAll(dir) }
-	run := exec.Command
+	return p.url(), p.remove, err
+}
+
+// postgresServer is a PostgreSQL on a socket in a directory of its own.
+type postgresServer struct {
+	program, dir string
+	run          func(name string, args ...string) *exec.Cmd
+	args         []string // further ones of each start
+	server       *exec.Cmd
+}
+
+// newPostgres makes an empty cluster, with which nothing runs yet. What is returned
+// is to be removed also after an error.
+func newPostgres(initdb, postgres string) (*postgresServer, error) {
+	p := &postgresServer{program: postgres, run: exec.Command}
+	var err error
+	if p.dir, err = os.MkdirTemp("", "tidemark-postgres-"); err != nil {
+		return p, err
+	}
 	if os.Getuid() == 0 { // by whom PostgreSQL refuses to be run
-		if out, err := exec.Command("chown", "postgres", dir).CombinedOutput(); err != nil {
-			return "", stop, fmt.Errorf("%w: %s", err, out)
+		if out, err := exec.Command("chown", "postgres", p.dir).CombinedOutput(); err != nil {
+			return p, fmt.Errorf("%w: %s", err, out)
 		}
-		run = func(name string, args ...string) *exec.Cmd {
+		p.run = func(name string, args ...string) *exec.Cmd {
 			return exec.Command("setpriv", append([]string{"--reuid=postgres", "--regid=postgres", "--init-groups", "--inh-caps=-all", name}, args...)...)
 		}
 	}
-	data := filepath.Join(dir, "data")
-	if out, err := run(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync").CombinedOutput(); err != nil {
-		return "", stop, fmt.Errorf("%w: %s", err, out)
+	if out, err := p.run(initdb, "-D", p.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync").CombinedOutput(); err != nil {
+		return p, fmt.Errorf("%w: %s", err, out)
 	}
-	server := run(postgres, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off")
-	if err := server.Start(); err != nil {
-		return "", stop, err
+	return p, nil
+}
+
+func (p *postgresServer) data() string { return filepath.Join(p.dir, "data") }
+
+func (p *postgresServer) url() string { return "host=" + p.dir + " user=postgres dbname=postgres" }
+
+func (p *postgresServer) start() error {
+	p.server = p.run(p.program, append([]string{"-D", p.data(), "-k", p.dir, "-c", "listen_addresses=", "-c", "fsync=off"}, p.args...)...)
+	return p.server.Start()
+}
+
+// crash is an immediate shutdown, of the children as well.
+func (p *postgresServer) crash() {
+	if p.server != nil {
+		_ = p.server.Process.Signal(syscall.SIGQUIT)
+		_ = p.server.Wait() // which tells of the signal
+		p.server = nil
 	}
-	stop = func() {
-		_ = server.Process.Signal(syscall.SIGQUIT) // immediate shutdown, with its children
-		_ = server.Wait()                          // which tells of the signal
-		_ = os.RemoveAll(dir)
+}
+
+// remove ends the server and removes what it had.
+func (p *postgresServer) remove() {
+	p.crash()
+	if p.dir != "" {
+		_ = os.RemoveAll(p.dir)
 	}
-	return "host=" + dir + " user=postgres dbname=postgres", stop, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime"
 	"strings"
 
@@ -22,6 +23,7 @@ type machine struct {
 	state  log.StateMachine
 	batch  []log.Committed // reused between updates
 	closed chan struct{}   // Dragonboat has let go of the state machine
+	logger *slog.Logger
 }
 
 var _ dragonboat.IOnDiskStateMachine = (*machine)(nil)
@@ -82,7 +84,12 @@ func (m *machine) SaveSnapshot(image any, w io.Writer, stop <-chan struct{}) err
 
 // RecoverFromSnapshot implements dragonboat.IOnDiskStateMachine.
 func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
-	return m.state.Restore(r, stop)
+	if err := m.state.Restore(r, stop); err != nil {
+		return err
+	}
+	// Who looks for what a replica has read of the log itself must know of this.
+	m.logger.Info("the replica was restored from a snapshot", "index", m.state.Applied())
+	return nil
 }
 
 // Lookup implements dragonboat.IOnDiskStateMachine. Reads never come this way.

@@ -117,7 +117,7 @@ const (
 
 // startEngine starts the replica in the engine; members are those of a new group.
 func (s *Shard) startEngine(members map[uint64]string, join bool, rec record) error {
-	m := &machine{state: s.state, closed: make(chan struct{})}
+	m := &machine{state: s.state, closed: make(chan struct{}), logger: s.host.cfg.Logger.With("log", s.id)}
 	create := func(uint64, uint64) sm.IOnDiskStateMachine { return m }
 	config := s.host.shardConfig(s, rec.Joined, s.quick.Load())
 	err := s.host.node.StartOnDiskReplica(members, join, create, config)

@@ -39,7 +39,8 @@ type Cluster struct {
 	mu        sync.Mutex
 	processes []*Process // nil for a node that does not run
 	paused    []bool
-	started   []bool // ever
+	started   []bool      // ever
+	killed    []time.Time // when the node was killed last
 }
 
 // New prepares nodes and starts none. The test ends whatever runs in the end, and
@@ -57,6 +58,7 @@ func New(t testing.TB, nodes int) *Cluster {
 	c := &Cluster{
 		Net: network, t: t, dir: t.TempDir(), addrs: addrs,
 		processes: make([]*Process, nodes), paused: make([]bool, nodes), started: make([]bool, nodes),
+		killed: make([]time.Time, nodes),
 	}
 	t.Cleanup(c.close)
 	return c

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"os"
+	"time"
 )
 
 // Kill ends a node as a crash would.
@@ -11,8 +12,24 @@ func (c *Cluster) Kill(node int) error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	c.killed[node-1] = time.Now()
+	c.mu.Unlock()
 	p.Kill()
 	return nil
+}
+
+// Killed returns when the node at an SQL address was killed, if it was and has not
+// been started again.
+func (c *Cluster) Killed(addr string) (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, a := range c.addrs {
+		if a.SQL == addr && c.processes[i] == nil {
+			return c.killed[i], !c.killed[i].IsZero()
+		}
+	}
+	return time.Time{}, false
 }
 
 // Stop ends a node as an operator would.

@@ -284,3 +284,8 @@ func table(r *pgconn.Result) [][]string {
 	}
 	return out
 }
+
+// NewClient returns a client that is no part of a run.
+func NewClient(number int, seed uint64, servers *Servers) *Client {
+	return &Client{Number: number, Rand: rand.New(rand.NewPCG(seed, uint64(number))), servers: servers}
+}
