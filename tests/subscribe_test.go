@@ -15,16 +15,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// subscriber reads a statement that has no end, row by row.
-type subscriber struct {
+// subscription reads a statement that has no end, row by row.
+type subscription struct {
 	t    *testing.T
 	rows chan []string
 	err  chan error
 }
 
 // subscribe runs the statement on a connection of its own.
-func subscribe(t *testing.T, c *client, ctx context.Context, sql string) *subscriber {
-	s := &subscriber{t: t, rows: make(chan []string, 1000), err: make(chan error, 1)}
+func subscribe(t *testing.T, c *client, ctx context.Context, sql string) *subscription {
+	s := &subscription{t: t, rows: make(chan []string, 1000), err: make(chan error, 1)}
 	go func() {
 		r := c.ExecParams(ctx, sql, nil, nil, nil, nil)
 		for r.NextRow() {
@@ -41,7 +41,7 @@ func subscribe(t *testing.T, c *client, ctx context.Context, sql string) *subscr
 	return s
 }
 
-func (s *subscriber) next() []string {
+func (s *subscription) next() []string {
 	s.t.Helper()
 	select {
 	case r, ok := <-s.rows:
@@ -53,7 +53,7 @@ func (s *subscriber) next() []string {
 	return nil
 }
 
-func (s *subscriber) end() error {
+func (s *subscription) end() error {
 	s.t.Helper()
 	select {
 	case err := <-s.err:
@@ -70,7 +70,7 @@ func TestSubscribe(t *testing.T) {
 	n := memNodes(t, 3, nil)
 	c := newClient(t, n[0].addr)
 	c.exec("CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (0)")
-	var subs []*subscriber
+	var subs []*subscription
 	for _, node := range n {
 		subs = append(subs, subscribe(t, newClient(t, node.addr), t.Context(), "SELECT op, after->>'id' FROM tidemark.subscribe('0/0', 't') WHERE op <> 'delete'"))
 	}
