@@ -13,6 +13,9 @@ type Source interface {
 	Policy() Policy
 	// State returns what the floor under that policy depends on.
 	State(p Policy) (State, error)
+	// LastCommit returns the offset of the last commit at or before off, which is not
+	// below the floor.
+	LastCommit(off log.Offset) (log.Offset, error)
 	// Truncate puts the entry into the log that raises the floor.
 	Truncate(ctx context.Context, floor log.Offset) error
 }
@@ -44,9 +47,15 @@ func (d *Driver) Step(ctx context.Context) error {
 		return err
 	}
 	now := d.now()
+	since := now.Sub(d.last)
 	floor := Floor(p, s)
-	if !Worth(s, floor, now.Sub(d.last)) {
+	if !Worth(s, floor, since) {
 		return nil
+	}
+	// The floor will be a commit. An entry for an offset inside of a large
+	// transaction would free nothing, and be due again at once.
+	if floor, err = d.source.LastCommit(floor); err != nil || !Worth(s, floor, since) {
+		return err
 	}
 	d.last = now
 	return d.source.Truncate(ctx, floor)

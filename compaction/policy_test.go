@@ -93,10 +93,25 @@ type fakeSource struct {
 	state  State
 	err    error
 	floors []log.Offset
+	// commits are where transactions end, ascending; with none any offset is one.
+	commits []log.Offset
 }
 
 func (f *fakeSource) Policy() Policy              { return f.policy }
 func (f *fakeSource) State(Policy) (State, error) { return f.state, f.err }
+func (f *fakeSource) LastCommit(off log.Offset) (log.Offset, error) {
+	if len(f.commits) == 0 {
+		return off, nil
+	}
+	last := f.state.Floor
+	for _, c := range f.commits {
+		if c <= off {
+			last = c
+		}
+	}
+	return last, nil
+}
+
 func (f *fakeSource) Truncate(_ context.Context, floor log.Offset) error {
 	f.floors = append(f.floors, floor)
 	f.state.Floor = floor
@@ -118,4 +133,20 @@ func TestDriver(t *testing.T) {
 	now = now.Add(patience)
 	require.NoError(t, d.Step(t.Context()))
 	require.Equal(t, []log.Offset{500, 510}, f.floors)
+}
+
+// TestDriverInsideTransaction wants a floor inside of a large transaction: there is
+// nothing to be said until it can be behind that.
+func TestDriverInsideTransaction(t *testing.T) {
+	now := time.Unix(0, 0)
+	f := &fakeSource{policy: Policy{Size: 500}, state: State{Floor: 100, End: 5001}, commits: []log.Offset{100, 5000}}
+	d := NewDriver(f, func() time.Time { return now })
+	for range 3 {
+		require.NoError(t, d.Step(t.Context()))
+		now = now.Add(patience)
+	}
+	require.Empty(t, f.floors)
+	f.commits, f.state.End = append(f.commits, 5600), 5601
+	require.NoError(t, d.Step(t.Context()))
+	require.Equal(t, []log.Offset{5000}, f.floors)
 }

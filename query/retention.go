@@ -115,6 +115,9 @@ func (h history) State(p compaction.Policy) (compaction.State, error) {
 	return s, err
 }
 
+// LastCommit implements compaction.Source.
+func (h history) LastCommit(off log.Offset) (log.Offset, error) { return h.e.lastCommit(off) }
+
 // Truncate implements compaction.Source.
 func (h history) Truncate(ctx context.Context, floor log.Offset) error {
 	e := h.e

@@ -125,7 +125,7 @@ func (s *Session) collectChanges(ctx context.Context, name string, f slotReader,
 	if !args[1].IsNull() {
 		c.Until = log.Offset(args[1].LSN())
 	}
-	if !args[2].IsNull() {
+	if !args[2].IsNull() && args[2].Int() != 0 { // 0 is no limit in PostgreSQL, too
 		limit = args[2].Int()
 	}
 	stream, err := logical.NewStream(c)

@@ -3,6 +3,7 @@ package logical
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm"
@@ -103,8 +104,7 @@ func (p *pgoutput) change(r *ChangeReader) error {
 	op := c.Op
 	switch {
 	case op == sm.OpTruncate && rel.published.Truncate:
-		p.truncated, p.truncatedAt = append(p.truncated, rel), c.Offset
-		return nil
+		return p.truncate(r, rel)
 	case op == sm.OpInsert && rel.published.Insert, op == sm.OpUpdate && rel.published.Update, op == sm.OpDelete && rel.published.Delete:
 	default:
 		return nil
@@ -190,6 +190,18 @@ func (p *pgoutput) describe(r *ChangeReader, rel *relation) error {
 	}
 	rel.described = bytes.Clone(p.buf)
 	return p.sink(0, p.buf)
+}
+
+// truncate notes the truncation of a table. One that is truncated again begins the
+// next message: a subscriber fails at a table that is in the same one twice.
+func (p *pgoutput) truncate(r *ChangeReader, rel *relation) error {
+	if slices.Contains(p.truncated, rel) {
+		if err := p.endTruncate(r); err != nil {
+			return err
+		}
+	}
+	p.truncated, p.truncatedAt = append(p.truncated, rel), r.Change().Offset
+	return nil
 }
 
 // endTruncate sends the truncation of the tables that were truncated together.

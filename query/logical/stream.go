@@ -20,7 +20,7 @@ type Stream struct {
 type StreamConfig struct {
 	Replica *sm.Replica
 	From    log.Offset // the first transaction is the one that commits here or later
-	Until   log.Offset // there are none that commit here or later; 0 for no end
+	Until   log.Offset // there are none that commit later; 0 for no end
 	Plugin  string
 	Options []Option
 	Format  *types.Format // how values become text
@@ -48,7 +48,7 @@ func (s *Stream) Next() (step Step, sent bool, err error) {
 	}
 	switch step {
 	case Begin:
-		if s.until != 0 && s.reader.Header().Commit >= s.until {
+		if s.until != 0 && s.reader.Header().Commit > s.until {
 			return CaughtUp, false, nil
 		}
 		err = s.plugin.begin(s.reader)

@@ -187,6 +187,8 @@ func TestPgoutput(t *testing.T) {
 		{[]string{"TRUNCATE a, b"}, []string{"B", "R public.b d 1 k:25 0 v:20", "T 0 a b", "C"}},
 		{[]string{"INSERT INTO b VALUES ('x', 1)", "TRUNCATE a", "TRUNCATE b", "INSERT INTO hidden VALUES (2)", "TRUNCATE a", "INSERT INTO b VALUES ('y', 2)"},
 			[]string{"B", "I b N(x,1)", "T 0 a b", "T 0 a", "I b N(y,2)", "C"}},
+		{[]string{"TRUNCATE a", "TRUNCATE a, b", "TRUNCATE b"}, []string{"B", "T 0 a", "T 0 a b", "T 0 b", "C"}},
+		{[]string{"INSERT INTO b VALUES ('y', 2)"}, []string{"B", "I b N(y,2)", "C"}},
 		{[]string{"ALTER TABLE b REPLICA IDENTITY FULL", "UPDATE b SET v = NULL", "DELETE FROM b"},
 			[]string{"B", "R public.b f 1 k:25 1 v:20", "U b O(y,2) N(y,~n)", "D b O(y,~n)", "C"}},
 		{[]string{"ALTER TABLE a DROP COLUMN name", "ALTER TABLE a ADD COLUMN x bool DEFAULT true", "INSERT INTO a (id) VALUES (4)"},
@@ -304,8 +306,9 @@ func TestTestDecoding(t *testing.T) {
 		{`INSERT INTO "B x" VALUES (1, 'v')`, `BEGIN|table public."B x": INSERT: i[integer]:1 "Order"[character varying]:'v'|COMMIT`},
 		{`DELETE FROM "B x"`, `BEGIN|table public."B x": DELETE: (no-tuple-data)|COMMIT`},
 		{`TRUNCATE a, "B x"`, `BEGIN|table public.a, public."B x": TRUNCATE: (no-flags)|COMMIT`},
+		{`TRUNCATE a; TRUNCATE a`, `BEGIN|table public.a: TRUNCATE: (no-flags)|table public.a: TRUNCATE: (no-flags)|COMMIT`},
 	} {
-		must(t, r, k.sql)
+		must(t, r, strings.Split(k.sql, "; ")...)
 		var got []string
 		for _, m := range s.more(t) {
 			got = append(got, string(m.data))

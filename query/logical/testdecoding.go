@@ -2,6 +2,7 @@ package logical
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"github.com/tidemark-db/tidemark/log"
@@ -26,7 +27,7 @@ type testDecoding struct {
 	buf    []byte
 	value  []byte
 
-	truncated   []byte // names of the tables that were truncated one after the other
+	truncated   []*table // one after the other
 	truncatedAt log.Offset
 }
 
@@ -117,11 +118,11 @@ func (p *testDecoding) change(r *ChangeReader) error {
 		return err
 	}
 	if c.Op == sm.OpTruncate {
-		if p.truncatedAt != 0 {
-			p.truncated = append(p.truncated, ", "...)
+		if slices.Contains(p.truncated, t) {
+			err = p.endTruncate(r)
 		}
-		p.truncated, p.truncatedAt = t.appendName(p.truncated), c.Offset
-		return nil
+		p.truncated, p.truncatedAt = append(p.truncated, t), c.Offset
+		return err
 	}
 	if err := t.decode(c); err != nil {
 		return err
@@ -158,17 +159,21 @@ func (p *testDecoding) ensureBegun(r *ChangeReader) error {
 
 // endTruncate sends the truncation of the tables that were truncated together.
 func (p *testDecoding) endTruncate(r *ChangeReader) error {
-	if p.truncatedAt == 0 {
+	if len(p.truncated) == 0 {
 		return nil
 	}
 	if err := p.ensureBegun(r); err != nil {
 		return err
 	}
-	b := append(append(p.buf[:0], "table "...), p.truncated...)
-	p.buf = append(b, ": TRUNCATE: (no-flags)"...)
-	at := p.truncatedAt
-	p.truncated, p.truncatedAt = p.truncated[:0], 0
-	return p.sink(at, p.buf)
+	b := append(p.buf[:0], "table "...)
+	for i, t := range p.truncated {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = t.appendName(b)
+	}
+	p.buf, p.truncated = append(b, ": TRUNCATE: (no-flags)"...), p.truncated[:0]
+	return p.sink(p.truncatedAt, p.buf)
 }
 
 func (p *testDecoding) commit(r *ChangeReader) (bool, error) {
