@@ -132,6 +132,12 @@ func (w *walSender) loop(ctx context.Context) error {
 			if err := w.idle(ctx); err != nil {
 				return err
 			}
+		case logical.Change:
+			if at, ok := w.stream.Outside(); ok {
+				// The message's position may be acknowledged like the end of a
+				// transaction: what commits before it has been sent.
+				w.receipt.Whole(at)
+			}
 		case logical.Commit:
 			w.passed(sent)
 		}

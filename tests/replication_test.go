@@ -254,6 +254,39 @@ func TestReplicationAcknowledgements(t *testing.T) {
 	require.Equal(t, "I4;", r.transactions(1))
 }
 
+// TestReplicationMessageAcknowledged: a consumer that ends at a message outside of
+// transactions has acknowledged what comes before.
+func TestReplicationMessageAcknowledged(t *testing.T) {
+	n, c := published(t, 1)
+	r := newConsumer(t, n[0].addr, "s")
+	r.exec("CREATE_REPLICATION_SLOT s LOGICAL test_decoding NOEXPORT_SNAPSHOT")
+	c.exec("INSERT INTO t VALUES (1, repeat('x', 100)), (2, 'short')", "INSERT INTO t VALUES (3)", "SELECT pg_logical_emit_message(false, 'p', 'm')")
+	texts := func(last string) (got []string, at pglogrepl.LSN) {
+		t.Helper()
+		require.NoError(t, pglogrepl.StartReplication(t.Context(), r.PgConn, "s", 0, pglogrepl.StartReplicationOptions{}))
+		for {
+			m, err := r.receive()
+			require.NoError(t, err)
+			if d := m.(*pgproto3.CopyData).Data; d[0] == pglogrepl.XLogDataByteID {
+				x, err := pglogrepl.ParseXLogData(d[1:])
+				require.NoError(t, err)
+				got, at = append(got, string(x.WALData)), x.WALStart
+				if strings.HasPrefix(got[len(got)-1], last) {
+					return got, at
+				}
+			}
+		}
+	}
+	got, at := texts("message:")
+	require.Contains(t, strings.Join(got, "\n"), "INSERT: id[integer]:3")
+	r.acknowledge(at)
+	r.finish()
+	got, _ = texts("message:")
+	for _, s := range got[:len(got)-1] { // what is between them may be shown as an empty transaction
+		require.NotContains(t, s, "INSERT", "everything before the message was acknowledged")
+	}
+}
+
 // TestReplicationPassesOver: transactions without anything for the consumer move its
 // position by keepalives.
 func TestReplicationPassesOver(t *testing.T) {

@@ -1,6 +1,7 @@
 package logical
 
 import (
+	"slices"
 	"sort"
 	"sync"
 
@@ -16,28 +17,49 @@ import (
 //
 // One goroutine sends, another one accepts.
 type Receipts struct {
-	last  log.Offset // how far the last message reaches, counted by its length
-	reach log.Offset // the furthest that any has reached
+	last  log.Offset   // how far the last message reaches, counted by its length
+	reach log.Offset   // the furthest that any has reached
+	over  []log.Offset // how far those before the last one reach, of those that reach beyond what was sent since
 
 	mu       sync.Mutex
-	sent     []receipt // in order; the oldest ones are dropped
+	sent     []receipt // in order; the older, the fewer are kept
 	accepted log.Offset
 }
 
 // receipt is a position up to which everything has been sent, and how far the last
 // message before it, and all messages, reach.
-type receipt struct{ end, last, reach log.Offset }
+type receipt struct {
+	end, last, reach log.Offset
+	// doubtful says that an earlier message reaches just as far as what would be
+	// taken for this receipt: its end, what follows that, or what the last message
+	// reaches.
+	doubtful [3]bool
+}
 
-// maxReceipts bounds what is kept. Acknowledgements of what is older are taken as
-// they are.
+// maxReceipts bounds what is kept.
 const maxReceipts = 4096
+
+// minOver is how long the list of messages that reach far may get before it is looked
+// through.
+const minOver = 64
 
 // Message notes a message that is sent.
 func (r *Receipts) Message(at log.Offset, length int) {
-	if at != 0 {
-		r.last = at + log.Offset(length)
-		r.reach = max(r.reach, r.last)
+	if at == 0 {
+		return
 	}
+	if r.last > at {
+		if r.over = append(r.over, r.last); len(r.over) >= minOver && len(r.over) == cap(r.over) {
+			r.forget(at)
+		}
+	}
+	r.last = at + log.Offset(length)
+	r.reach = max(r.reach, r.last)
+}
+
+// forget forgets messages that do not reach beyond a position that has been passed.
+func (r *Receipts) forget(passed log.Offset) {
+	r.over = slices.DeleteFunc(r.over, func(p log.Offset) bool { return p <= passed })
 }
 
 // Whole notes that everything that commits before end has been sent.
@@ -48,9 +70,33 @@ func (r *Receipts) Whole(end log.Offset) {
 		return
 	}
 	if len(r.sent) == maxReceipts {
-		r.sent = r.sent[:copy(r.sent, r.sent[maxReceipts/2:])]
+		r.thin()
 	}
-	r.sent = append(r.sent, receipt{end, r.last, r.reach})
+	x := receipt{end: end, last: r.last, reach: r.reach}
+	for _, p := range r.over {
+		for i, taken := range x.taken() {
+			x.doubtful[i] = x.doubtful[i] || p == taken
+		}
+	}
+	r.forget(end)
+	r.sent = append(r.sent, x)
+}
+
+// taken are the acknowledgements that stand for the receipt, if no earlier message
+// reaches just as far.
+func (x *receipt) taken() [3]log.Offset { return [3]log.Offset{x.end, x.end + 1, x.last} }
+
+// thin drops every other one of the older receipts: what is between two of them is
+// taken for the one before, so fewer of them are safe. The first one stays.
+func (r *Receipts) thin() {
+	n := 0
+	for i := range r.sent {
+		if i >= maxReceipts/2 || i%2 == 0 {
+			r.sent[n] = r.sent[i]
+			n++
+		}
+	}
+	r.sent = r.sent[:n]
 }
 
 // Accept returns the position that the consumer has acknowledged by saying at, and
@@ -74,8 +120,11 @@ func (r *Receipts) meant(at log.Offset) log.Offset {
 		}
 		return at
 	}
-	if x := r.sent[n-1]; at == x.end || at == x.end+1 || at == x.last {
-		return x.end
+	x := &r.sent[n-1]
+	for i, taken := range x.taken() {
+		if at == taken && !x.doubtful[i] {
+			return x.end
+		}
 	}
 	n = sort.Search(n, func(i int) bool { return r.sent[i].reach >= at })
 	if n == 0 {

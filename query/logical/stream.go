@@ -60,6 +60,13 @@ func (s *Stream) Next() (step Step, sent bool, err error) {
 	return step, sent, err
 }
 
+// Outside reports whether the Change that Next has come to is a message outside of
+// transactions, and where it is.
+func (s *Stream) Outside() (log.Offset, bool) {
+	c := s.reader.Change()
+	return c.Offset, c.Op == sm.OpMessage && !c.Transactional
+}
+
 // TransactionID is the number that the transaction has in the messages.
 func (s *Stream) TransactionID() uint32 { return transactionID(s.reader.Header().Start) }
 

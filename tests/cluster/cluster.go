@@ -40,7 +40,7 @@ type Cluster struct {
 	processes []*Process // nil for a node that does not run
 	paused    []bool
 	started   []bool      // ever
-	killed    []time.Time // when the node was killed last
+	killed    []time.Time // since when the node is, if it is
 }
 
 // New prepares nodes and starts none. The test ends whatever runs in the end, and
@@ -114,7 +114,7 @@ func (c *Cluster) Launch(node int) error {
 		return fmt.Errorf("node %d: %w", node, err)
 	}
 	p.Addr = a.SQL
-	c.processes[node-1], c.paused[node-1], c.started[node-1] = p, false, true
+	c.processes[node-1], c.paused[node-1], c.started[node-1], c.killed[node-1] = p, false, true, time.Time{}
 	return nil
 }
 
