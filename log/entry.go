@@ -33,7 +33,8 @@ type Semantics uint32
 const (
 	// SemanticsFirst is that of the first logs.
 	SemanticsFirst Semantics = 1
-	// SemanticsDefinitions makes each definition leave a message for consumers.
+	// SemanticsDefinitions makes each definition leave a message for consumers, and
+	// lets statements that write ask pg_is_in_recovery().
 	SemanticsDefinitions Semantics = 2
 )
 

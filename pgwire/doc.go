@@ -19,7 +19,8 @@
 //	dispatch.go   one method for each message; skipping to Sync after an error
 //	message.go    decoders of message bodies
 //	statement.go  statementContext: what a cancel request cancels
-//	results.go    the query.ResultWriter: rows and tags to messages; copy.go the other way
+//	results.go    the query.ResultWriter: rows and tags to messages; copy.go the other way,
+//	              copyboth.go both ways at once, for replication streams
 //	relay.go      connections that another node serves; tracker.go knows where their
 //	              messages end, cancel.go also hands cancel requests on
 //	reply.go      encoders; output.go collects them and writes
@@ -50,9 +51,10 @@
 // overwrites it. Execute peeks at the message behind it, to tell the session
 // whether Sync follows, so it takes its message apart before that.
 //
-// Only the connection's own goroutine reads, writes or calls the session.
-// Others act through terminate (a cause and deadlines in the past, which wake
-// it up) and statementContext.interrupt.
+// Only the connection's own goroutine reads, writes or calls the session, but for
+// replication streams, where one more reads while the own one writes. Others act
+// through terminate (a cause and deadlines in the past, which wake it up) and
+// statementContext.interrupt.
 //
 // # Hostile clients
 //

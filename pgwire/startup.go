@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidemark-db/tidemark/query"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
+	"github.com/tidemark-db/tidemark/sm/types"
 )
 
 // Codes that stand where a startup packet has its protocol version.
@@ -61,6 +62,9 @@ func parseStartup(src []byte) (*startupPacket, error) {
 // how often that has been done. A client that sends it only gets less: beyond
 // maxHops nobody hands its connection on.
 const hopsParam = "_tidemark.hops"
+
+// anyDatabase serves connections for physical replication, which belong to none.
+const anyDatabase = "postgres"
 
 func (p *startupPacket) parseHops(value string) {
 	n, err := strconv.Atoi(value)
@@ -144,6 +148,9 @@ func (p *startupPacket) parseParams(src []byte) error {
 	}
 	if p.params.User == "" {
 		return fatal(sqlstate.InvalidAuthorization, "no PostgreSQL user name specified in startup packet")
+	}
+	if physical, ok := types.ParseBool(p.params.Replication); ok && physical {
+		p.params.Database = anyDatabase
 	}
 	if p.params.Database == "" {
 		p.params.Database = p.params.User

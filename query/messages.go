@@ -49,6 +49,9 @@ func (s *Session) emitNow(prefix string, content []byte) (log.Offset, error) {
 	if res.Err != nil {
 		return 0, sm.ErrorOf(res.Err)
 	}
+	if err := s.committed(nil, res); err != nil {
+		return 0, err
+	}
 	row := make([]types.Datum, 1)
 	if len(res.Statements) == 1 && len(res.Statements[0].Rows) == 1 {
 		if err := types.DecodeRow(res.Statements[0].Rows[0], nil, row); err == nil && !row[0].IsNull() {

@@ -68,7 +68,7 @@ func (s *Session) autocommit(ctx context.Context, st *statement, w ResultWriter)
 		return s.runQuery(ctx, st, prog, v, in, w)
 	}
 	if prog.Statement.SetConstraints != nil {
-		return noBlock(w, "SET CONSTRAINTS")
+		return noBlock(w, "SET CONSTRAINTS", "SET CONSTRAINTS")
 	}
 	if readOnly, _ := s.settings.get("default_transaction_read_only"); readOnly == "on" {
 		return readOnlyError(prog.Statement)
@@ -115,8 +115,8 @@ func (s *Session) planAlone(ctx context.Context, st *statement, in exec.ContextI
 }
 
 // noBlock answers a statement that outside a transaction block has no effect.
-func noBlock(w ResultWriter, tag string) error {
-	n := sqlstate.New(sqlstate.NoActiveSQLTransaction, "%s can only be used in transaction blocks", tag)
+func noBlock(w ResultWriter, name, tag string) error {
+	n := sqlstate.New(sqlstate.NoActiveSQLTransaction, "%s can only be used in transaction blocks", name)
 	n.Severity = "WARNING"
 	if err := w.Notice(n); err != nil {
 		return err
@@ -135,10 +135,13 @@ func (s *Session) runtime(ctx context.Context, st *statement, txn *sm.Txn, v *sm
 	ec := s.context(txn.Catalog(), in)
 	ec.Params = st.params
 	rt := &exec.Runtime{Txn: txn, Expr: ec, Cancel: ctx, Planner: &exec.Planner{Plans: s.e.cfg.Executor.Plans, Meaning: s.meaning},
-		SearchPath: s.meaning.SearchPath, User: s.start.User, Text: st.query.Text(), Announces: true,
+		SearchPath: s.meaning.SearchPath, User: s.start.User,
 		Virtual: &syscat.Context{Catalog: txn.Catalog(), View: v, Txn: txn, Session: sessionInfo{s}, SearchPath: s.meaning.SearchPath}}
 	if s.tx != nil {
 		rt.Constraints = s.tx.keys
+	}
+	if st.query != nil { // COPY has none, and defines nothing
+		rt.Text, rt.Announces = st.query.Text(), true
 	}
 	if w != nil {
 		rt.Notice = func(n *sqlstate.Error) { _ = w.Notice(n) }

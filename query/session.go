@@ -302,7 +302,7 @@ func (s *Session) drawn() []log.DrawnValue {
 func (s *Session) entry(kind log.Kind) *log.Entry {
 	app, _ := s.settings.get("application_name")
 	now := s.e.now()
-	return &log.Entry{Kind: kind, Time: now, Began: now, Role: s.start.User, Application: app, ClientAddr: s.start.RemoteAddr,
+	return &log.Entry{Kind: kind, Semantics: log.CurrentSemantics, Time: now, Began: now, Role: s.start.User, Application: app, ClientAddr: s.start.RemoteAddr,
 		Settings: s.meaning.Settings, Current: s.drawn(), Budget: s.budget}
 }
 

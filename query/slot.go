@@ -113,7 +113,7 @@ func (e *Engine) withFreeSlot(ctx context.Context, c log.SlotChange, h *HeldSlot
 			refusal = sm.NoSlot(c.Name)
 		case !s.Active || s.Temporary && s.HeldBy(e.owner, c.Session):
 		case !e.holderGone(ctx, &s, h):
-			refusal = s.InUse()
+			refusal = e.inUse(&s)
 		case s.Temporary && c.Op != log.SlotDrop:
 			refusal = sm.NoSlot(c.Name) // it goes with its session
 		default:
@@ -135,6 +135,27 @@ func (e *Engine) withFreeSlot(ctx context.Context, c log.SlotChange, h *HeldSlot
 		}
 		fresh = false // somebody was quicker
 	}
+}
+
+// inUse is the error for a slot that somebody holds. Process ids are those of a node.
+func (e *Engine) inUse(s *sm.Slot) error {
+	err := s.InUse()
+	if node, ok := e.nodes()[s.Owner.Node]; ok && s.Owner.Node != e.owner.Node {
+		return err.WithDetail("That is a connection to node %s.", node)
+	}
+	return err
+}
+
+// nodes are the nodes of the cluster by the numbers that owners have.
+func (e *Engine) nodes() map[uint64]log.NodeID {
+	if e.cfg.Cluster == nil {
+		return nil
+	}
+	out := map[uint64]log.NodeID{}
+	for _, n := range e.cfg.Cluster.Nodes() {
+		out[n.Number] = n.ID
+	}
+	return out
 }
 
 // freshSlots returns once this node knows what was done with slots before the call.
@@ -196,12 +217,7 @@ func (e *Engine) Slots() []SlotInfo {
 	if len(slots) == 0 {
 		return nil
 	}
-	nodes := map[uint64]log.NodeID{}
-	if e.cfg.Cluster != nil {
-		for _, n := range e.cfg.Cluster.Nodes() {
-			nodes[n.Number] = n.ID
-		}
-	}
+	nodes := e.nodes()
 	v, err := e.cfg.Replica.View()
 	out := make([]SlotInfo, len(slots))
 	for i, s := range slots {

@@ -36,8 +36,10 @@ func (n *neighbours) HolderAlive(context.Context, log.Owner) bool {
 
 // Databases, Nodes and Replicas implement Cluster.
 func (n *neighbours) Databases() []DatabaseInfo { return nil }
-func (n *neighbours) Nodes() []NodeInfo         { return []NodeInfo{{ID: "n1", Number: 1}, {ID: "n2", Number: 2}} }
-func (n *neighbours) Replicas() []ReplicaInfo   { return nil }
+func (n *neighbours) Nodes() []NodeInfo {
+	return []NodeInfo{{ID: "n1", Number: 1}, {ID: "n2", Number: 2}}
+}
+func (n *neighbours) Replicas() []ReplicaInfo { return nil }
 
 // slotEngines starts n engines, on nodes 1 to n, over one log.
 func slotEngines(t *testing.T, n int) ([]*Engine, *neighbours) {
@@ -133,6 +135,7 @@ func TestSlotTakenOver(t *testing.T) {
 	_, err = b.AcquireSlot(ctx, "s", 2)
 	codeIs(t, sqlstate.ObjectInUse, err)
 	require.Positive(t, around.asked.Load())
+	require.Equal(t, "That is a connection to node n1.", sqlstate.As(err).Detail)
 
 	around.dead.Store(true)
 	other, err := b.AcquireSlot(ctx, "s", 2)

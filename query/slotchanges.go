@@ -51,7 +51,6 @@ type slotRows struct {
 	rows  [][]types.Datum
 	bytes int
 	at    log.Offset
-	xid   uint32
 	next  int
 }
 
@@ -119,7 +118,9 @@ func (s *Session) collectChanges(ctx context.Context, name string, f slotReader,
 	slot := held.Slot()
 	var stream *logical.Stream
 	c := logical.StreamConfig{Replica: s.e.cfg.Replica, From: slot.Confirmed, Plugin: slot.Plugin, Options: options, Format: s.format}
-	c.Sink = func(at log.Offset, message []byte) error { return rows.add(at, stream.TransactionID(), message, f.binary) }
+	c.Sink = func(at log.Offset, message []byte) error {
+		return rows.add(at, stream.TransactionID(), message, f.binary)
+	}
 	limit := int64(math.MaxInt64)
 	if !args[1].IsNull() {
 		c.Until = log.Offset(args[1].LSN())

@@ -35,7 +35,7 @@ func (tx *transaction) repeatable() bool {
 // setSnapshot is SET TRANSACTION SNAPSHOT.
 func (s *Session) setSnapshot(ctx context.Context, c *plan.SetSnapshot, w ResultWriter) error {
 	if s.tx == nil || !s.tx.explicit {
-		return sqlstate.New(sqlstate.NoActiveSQLTransaction, "SET TRANSACTION can only be used in transaction blocks")
+		return noBlock(w, "SET TRANSACTION", "SET")
 	}
 	switch {
 	case s.tx.txn != nil:

@@ -52,7 +52,7 @@ type walSender struct {
 	told    log.Offset          // the end that the last keepalive carried
 	steps   int
 	lastOut time.Time // when the consumer was told last how far it is
-	asked   bool      // for a reply, and none has come since
+	asked   time.Time // when it was asked for a reply, if none has come since
 
 	mu      sync.Mutex
 	wake    context.CancelFunc // ends the wait under way
@@ -178,7 +178,7 @@ func (w *walSender) keepalive(reply bool) {
 	copy(b[9:17], w.header[17:])
 	if reply {
 		b[17] = 1
-		w.asked = true
+		w.asked = w.lastOut
 	}
 	w.queued = w.both.Queue(b[:], nil)
 }
@@ -212,14 +212,14 @@ func (w *walSender) attend(now time.Time) error {
 	if timeout := w.s.duration(settingSenderTimeout); timeout > 0 {
 		silent := now.Sub(replied)
 		if silent < timeout/2 {
-			w.asked = false
+			w.asked = time.Time{}
 		}
 		switch {
-		case silent >= timeout:
+		case silent >= timeout && !w.asked.IsZero() && now.Sub(w.asked) >= timeout/2:
 			err := sqlstate.New(sqlstate.ConnectionFailure, "terminating walsender process due to replication timeout")
 			err.Severity = "FATAL"
 			return err
-		case silent >= timeout/2 && !w.asked:
+		case silent >= timeout/2 && w.asked.IsZero():
 			w.keepalive(true)
 			wanted = false
 		}
@@ -261,11 +261,11 @@ func (w *walSender) patience() time.Duration {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	due := timeout / 2
-	if w.asked {
-		due = timeout
+	due := w.replied
+	if w.asked.After(due) {
+		due = w.asked
 	}
-	return max(time.Until(w.replied.Add(due)), time.Millisecond)
+	return max(time.Until(due.Add(timeout/2)), time.Millisecond)
 }
 
 // sleeping notes how to end the wait that is about to begin; it reports false when

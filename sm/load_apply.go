@@ -233,6 +233,9 @@ func (a *applier) runChunk(l *load, e *log.Entry, data []byte) (*log.Result, err
 // onlyLoads makes sure that the transaction has done nothing that a chunk's
 // versions cannot say.
 func (t *Txn) onlyLoads(l *load) error {
+	if len(t.acks) > 0 {
+		return sqlstate.New(sqlstate.FeatureNotSupported, "a large transaction cannot acknowledge anything row by row")
+	}
 	for i := range t.deltas {
 		if t.deltas[i].storage != l.storage {
 			return sqlstate.New(sqlstate.FeatureNotSupported, "a large transaction can write to one table only")

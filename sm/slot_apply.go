@@ -213,25 +213,24 @@ func (a *applier) invalidateSlots(floor log.Offset) error {
 // AckSlot acknowledges everything before to on behalf of the slot's consumer, if
 // and when the transaction commits. It has to move the slot forward: a consumer
 // whose work is in this transaction must not have it done twice, so what was
-// acknowledged before is an error, 55000. Other errors are 42704 and 22023.
+// acknowledged before is an error, 55000. Other errors are 42704 and 22023. A
+// speculative transaction over an older state is told nothing, because slots have
+// no past: its entry will be.
 func (t *Txn) AckSlot(name string, to log.Offset) error {
-	var s *Slot
-	floor := t.r.Position().Floor
-	if t.app != nil {
-		s, floor = t.app.slots.find(name), t.app.state.floor
-	} else {
-		s = t.r.published.Load().slots.find(name)
+	confirmed := log.Offset(0)
+	if slots, pos := t.slots(); slots != nil {
+		s := slots.find(name)
+		if s == nil {
+			return NoSlot(name)
+		}
+		if err := s.Unusable(pos.Floor); err != nil {
+			return err
+		}
+		if t.app != nil && to > pos.End { // over a view the log may have got further
+			return sqlstate.New(sqlstate.InvalidParameterValue, "\"%s\" is past the end of the log", to)
+		}
+		confirmed = s.Confirmed
 	}
-	if s == nil {
-		return NoSlot(name)
-	}
-	if err := s.Unusable(floor); err != nil {
-		return err
-	}
-	if t.app != nil && to > t.end { // over a view the log may have got further
-		return sqlstate.New(sqlstate.InvalidParameterValue, "\"%s\" is past the end of the log", to)
-	}
-	confirmed := s.Confirmed
 	for _, ack := range t.acks {
 		if ack.slot == name {
 			confirmed = max(confirmed, ack.to)
@@ -243,6 +242,19 @@ func (t *Txn) AckSlot(name string, to log.Offset) error {
 	}
 	t.acks = append(t.acks, slotAck{slot: name, to: to})
 	return nil
+}
+
+// slots are the slots that the transaction meets, and the position that they are of;
+// nil when its state is not the newest.
+func (t *Txn) slots() (*slotTable, Position) {
+	if t.app != nil {
+		return t.app.slots, t.app.state.position()
+	}
+	p := t.r.published.Load()
+	if p.position.Offset != t.offset {
+		return nil, Position{}
+	}
+	return p.slots, p.position
 }
 
 // settleSlots moves the slots that a transaction acknowledges.

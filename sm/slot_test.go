@@ -229,8 +229,24 @@ func TestAckSlot(t *testing.T) {
 	defer txn.Close()
 	require.Equal(t, sqlstate.UndefinedObject, sqlstate.CodeOf(txn.AckSlot("s", 1)))
 	require.Empty(t, change(t, r, log.SlotChange{Op: log.SlotCreate}))
+	require.Equal(t, sqlstate.ObjectNotInPrerequisiteState, sqlstate.CodeOf(txn.AckSlot("s", end)))
 	require.NoError(t, txn.AckSlot("s", end+1_000_000), "ahead of what a view shows")
 	require.Equal(t, sqlstate.ObjectNotInPrerequisiteState, sqlstate.CodeOf(txn.AckSlot("s", end+1_000_000)))
+	must(t, r, "insert a 9 p 9")
+	require.NoError(t, v.Begin().AckSlot("s", 1), "what the slot was then is not known")
+}
+
+// TestLargeTransactionAcknowledgesNothing: its chunks are entries of their own, and
+// may be given up.
+func TestLargeTransactionAcknowledgesNothing(t *testing.T) {
+	r := one(t)
+	must(t, r, "create a")
+	require.Empty(t, change(t, r, log.SlotChange{Op: log.SlotCreate}))
+	require.Empty(t, change(t, r, log.SlotChange{Op: log.SlotRewind, To: 1}))
+	x := newLoad(t, r, 1, "a")
+	res := apply(t, r, chunkEntry(t, &x.l, map[int64]toyValue{1: {"ack", 2}}, []int64{1}, false))
+	require.Equal(t, "0A000", res.Err.Code)
+	require.EqualValues(t, 1, slot(t, r, "s").Confirmed)
 }
 
 // TestSlotInvalidated: a slot whose changes are not retained any more is of no use

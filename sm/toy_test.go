@@ -149,7 +149,8 @@ func (x *toy) statement(t *sm.Txn, s *log.Statement) (string, error) {
 	return "", fmt.Errorf("unknown statement %q", s.Text)
 }
 
-// copy inserts staged rows; "copy t seq" draws from the table's sequence too.
+// copy inserts staged rows; "copy t seq" draws from the table's sequence too, and a
+// row with the name "ack" acknowledges its n to the slot s.
 func (x *toy) copy(t *sm.Txn, text string, it *sm.StagedIter) (string, error) {
 	f := strings.Fields(text)
 	name := func(s string) catalog.ID {
@@ -169,6 +170,11 @@ func (x *toy) copy(t *sm.Txn, text string, it *sm.StagedIter) (string, error) {
 		}
 		if err := t.Insert(tbl, row); err != nil {
 			return "", err
+		}
+		if row[colName].Str() == "ack" {
+			if err := t.AckSlot("s", log.Offset(row[colN].Int())); err != nil {
+				return "", err
+			}
 		}
 		n++
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/pgwire"
 	"github.com/tidemark-db/tidemark/query"
 )
@@ -412,7 +414,10 @@ func TestReplicationRefusals(t *testing.T) {
 	c.fails("55006", "SELECT pg_drop_replication_slot('s')")
 	require.Equal(t, "streaming", awaitText(c, "SELECT state FROM pg_stat_replication", "streaming"))
 
-	physical := newClient(t, addr, "replication", "true")
+	bare, err := pgconn.Connect(t.Context(), "postgres://tester@"+addr+"/nosuch?sslmode=disable&replication=true")
+	require.NoError(t, err)
+	physical := &client{bare, t}
+	t.Cleanup(func() { _ = bare.Close(context.Background()) })
 	require.Empty(t, physical.rows("IDENTIFY_SYSTEM")[0][3], "there is no database")
 	physical.fails("0A000", "SELECT 1")
 	physical.fails("55000", "CREATE_REPLICATION_SLOT x LOGICAL pgoutput")
@@ -477,7 +482,7 @@ func TestReplicationEnds(t *testing.T) {
 	require.Equal(t, "1", r.one("SELECT 1"))
 
 	// One that says nothing is asked, and then given up.
-	r = &consumer{client: newClient(t, addr, "replication", "database", "wal_sender_timeout", "200ms"), slot: "s"}
+	r = &consumer{client: newClient(t, addr, "replication", "database", "wal_sender_timeout", "1s"), slot: "s"}
 	r.start(0)
 	asked := false
 	for {
@@ -492,10 +497,10 @@ func TestReplicationEnds(t *testing.T) {
 	require.True(t, asked)
 
 	// One that answers is not.
-	r = &consumer{client: newClient(t, addr, "replication", "database", "wal_sender_timeout", "200ms"), slot: "s"}
+	r = &consumer{client: newClient(t, addr, "replication", "database", "wal_sender_timeout", "1s"), slot: "s"}
 	r.start(0)
 	for range 10 {
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 		r.acknowledge(0)
 	}
 	c.exec("INSERT INTO t VALUES (1)")
@@ -540,4 +545,63 @@ func TestReplicationIsPushed(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("I%d;", i), r.transactions(1))
 	}
 	require.Less(t, time.Since(began), rounds*50*time.Millisecond)
+}
+
+// TestReplicationLosesItsSlot: a consumer whose slot another one has taken over is
+// told so, and what it still acknowledges counts for nothing.
+func TestReplicationLosesItsSlot(t *testing.T) {
+	n, c := published(t, 1)
+	r := newConsumer(t, n[0].addr, "s")
+	r.create("NOEXPORT_SNAPSHOT")
+	r.start(0)
+	c.exec("INSERT INTO t VALUES (1)")
+	require.Equal(t, "I1;", r.transactions(1))
+	held, ok := n[0].replica.Slot("s")
+	require.True(t, ok)
+	take := &log.Entry{Kind: log.KindSlot, Semantics: log.CurrentSemantics, Slot: &log.SlotChange{Op: log.SlotAcquire, Name: "s",
+		Owner: log.Owner{Node: 99, Process: 99}, Session: 4711, Generation: held.Generation, Steal: true}}
+	data, err := take.Append(nil)
+	require.NoError(t, err)
+	_, err = n[0].link.Append(t.Context(), data)
+	require.NoError(t, err)
+	for err == nil {
+		_, err = r.receive()
+	}
+	require.Contains(t, sqlstateOf(t, "55006", err), "is active for PID 4711")
+	_, err = r.receive() // ReadyForQuery
+	require.NoError(t, err)
+	require.Less(t, c.confirmed("s"), r.end)
+	require.Equal(t, "1", r.one("SELECT 1"))
+}
+
+// TestReplicationMemory: consumers that are far behind in a large transaction, and do
+// not read, cost little.
+func TestReplicationMemory(t *testing.T) {
+	const consumers, rows, each = 10, 100_000, 10 << 20
+	n, c := published(t, 1)
+	list := make([]*consumer, consumers)
+	for i := range list {
+		list[i] = newConsumer(t, n[0].addr, fmt.Sprint("s", i))
+		list[i].create("NOEXPORT_SNAPSHOT")
+	}
+	c.exec(fmt.Sprintf("INSERT INTO t SELECT g, repeat('x', 300) FROM generate_series(1, %d) g", rows))
+	before := heap()
+	for _, r := range list {
+		r.start(0)
+		for range 10 {
+			_, _ = r.next()
+		}
+	}
+	time.Sleep(200 * time.Millisecond) // until they have filled what lies between
+	require.Less(t, heap(), before+consumers*each)
+	require.Equal(t, rows, strings.Count(list[0].transactions(1), "I")+8, "B, R and eight rows came before")
+}
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

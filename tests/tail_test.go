@@ -25,6 +25,8 @@ type tailLine struct {
 	Op        string         `json:"op"`
 	Before    map[string]any `json:"before"`
 	After     map[string]any `json:"after"`
+	Prefix    string         `json:"prefix"`
+	Content   string         `json:"content"`
 }
 
 // tail runs tidemark tail to its end.
@@ -70,29 +72,34 @@ func TestTail(t *testing.T) {
 		"BEGIN; INSERT INTO a VALUES (1, 'one'), (2, '<two>'); INSERT INTO b VALUES (1); COMMIT",
 		"UPDATE a SET v = NULL WHERE id = 1",
 		"DELETE FROM a WHERE id = 2",
+		`SELECT pg_logical_emit_message(false, 'p', '\xff'::bytea)`,
 	} {
 		_, err := execute(t.Context(), conn, sql)
 		require.NoError(t, err, sql)
 	}
 
 	all := tail(t, p)
-	require.Equal(t, "message", all[0].Op, "the definition of a")
-	require.Equal(t, "message", all[1].Op)
-	all = all[2:]
-	require.Len(t, all, 5)
 	var got []string
 	for _, l := range all {
+		if l.Op == "message" {
+			require.Empty(t, l.Table)
+			got = append(got, fmt.Sprint(l.Op, " ", l.Prefix, " ", l.Content))
+			continue
+		}
 		got = append(got, fmt.Sprint(l.Table, " ", l.Op, " ", l.Before, " ", l.After))
 	}
 	require.Equal(t, []string{
+		`message tidemark.ddl {"tag":"CREATE TABLE","sql":"CREATE TABLE a (id int PRIMARY KEY, v text)","search_path":["tester","public"]}`,
+		`message tidemark.ddl {"tag":"CREATE TABLE","sql":"CREATE TABLE b (id int PRIMARY KEY)","search_path":["tester","public"]}`,
 		"a insert map[] map[id:1 v:one]",
 		"a insert map[] map[id:2 v:<two>]",
 		"b insert map[] map[id:1]",
 		"a update map[id:1 v:one] map[id:1 v:<nil>]",
 		"a delete map[id:2 v:<two>] map[]",
+		`message p \xff`,
 	}, got)
-	require.Equal(t, all[0].CommitLSN, all[2].CommitLSN, "one transaction")
-	require.NotEqual(t, all[2].CommitLSN, all[3].CommitLSN)
+	require.Equal(t, all[2].CommitLSN, all[4].CommitLSN, "one transaction")
+	require.NotEqual(t, all[4].CommitLSN, all[5].CommitLSN)
 
 	for i := range all {
 		require.Equal(t, all[i+1:], append([]tailLine{}, tail(t, p, "--from", all[i].LSN)...), "resumed behind line %d", i)

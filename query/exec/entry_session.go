@@ -83,6 +83,11 @@ func (s *entrySession) Call(name string, args []types.Datum) (types.Datum, bool,
 		return types.Int(int64(s.entry.TransactionID())), true, nil
 	case "version":
 		return types.String(VersionText), true, nil
+	case "pg_is_in_recovery":
+		// What writes is executed where PostgreSQL would have its primary.
+		if s.entry.Semantics >= log.SemanticsDefinitions {
+			return types.Bool(false), true, nil
+		}
 	}
 	return types.NullDatum, false, unsupported("function %s in a statement that writes", name)
 }

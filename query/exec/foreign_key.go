@@ -52,8 +52,32 @@ func (c *compiler) rulesOf(guards []*plan.Guard, root *layout) *rules {
 		}
 		out.tables[g.Table.ID] = t
 	}
+	for _, g := range guards {
+		for _, r := range out.tables[g.Table.ID].children {
+			r.refuse(out.tables[r.child.ID])
+		}
+	}
 	return out
 }
+
+// refuse notes why the actions of a foreign key cannot be taken, if that is so;
+// child is nil when it has none.
+func (r *reference) refuse(child *tableRules) {
+	if child == nil {
+		return
+	}
+	if r.key.OnDelete == catalog.Cascade {
+		r.onDelete = child.noDelete
+	} else if acts(r.key.OnDelete) {
+		r.onDelete = child.noUpdate
+	}
+	if acts(r.key.OnUpdate) {
+		r.onUpdate = child.noUpdate
+	}
+}
+
+// acts reports whether what a foreign key does changes rows.
+func acts(action byte) bool { return action != catalog.NoAction && action != catalog.Restrict }
 
 // of returns the rules of a table, nil when there are none.
 func (r *rules) of(id catalog.ID) *tableRules {
@@ -141,6 +165,12 @@ func (t *tableRules) deleted(rt *Runtime, old []types.Datum, depth int) error {
 
 // lookDown leaves an event when rows of the child have a key that has gone.
 func (r *reference) lookDown(rt *Runtime, key, fresh []types.Datum, depth int) error {
+	if fresh == nil && r.onDelete != nil {
+		return r.onDelete
+	}
+	if fresh != nil && r.onUpdate != nil {
+		return r.onUpdate
+	}
 	if nulls(key) > 0 {
 		return nil
 	}
@@ -173,9 +203,6 @@ func (e *event) run(rt *Runtime, c *Constraints, rules *rules) error {
 
 func (e *event) cascadeDelete(rt *Runtime, rules *rules) error {
 	child := rules.of(e.ref.child.ID)
-	if child.noDelete != nil {
-		return child.noDelete
-	}
 	return e.ref.children(rt, e.key, func(row *sm.Row) (bool, error) {
 		old := row.Clone()
 		if err := rt.Txn.Delete(e.ref.child, old); err != nil {
@@ -189,9 +216,6 @@ func (e *event) cascadeDelete(rt *Runtime, rules *rules) error {
 // defaults.
 func (e *event) cascadeUpdate(rt *Runtime, rules *rules) error {
 	child := rules.of(e.ref.child.ID)
-	if child.noUpdate != nil {
-		return child.noUpdate
-	}
 	f := &frame{rt: rt, outer: &frame{rt: rt}}
 	err := e.ref.children(rt, e.key, func(row *sm.Row) (bool, error) {
 		old := row.Clone()

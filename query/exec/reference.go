@@ -28,6 +28,8 @@ type reference struct {
 	// there is none, and the child is scanned.
 	probe   *catalog.Index
 	leading []int
+	// onDelete and onUpdate are the errors of the key's actions: plan.Guard has them.
+	onDelete, onUpdate error
 }
 
 // newReference makes a foreign key ready.

@@ -16,27 +16,27 @@ import (
 //
 // One goroutine sends, another one accepts.
 type Receipts struct {
-	reach log.Offset // the furthest that a message sent so far reaches, counted by its length
+	last  log.Offset // how far the last message reaches, counted by its length
+	reach log.Offset // the furthest that any has reached
 
 	mu       sync.Mutex
 	sent     []receipt // in order; the oldest ones are dropped
 	accepted log.Offset
 }
 
-// receipt is a position up to which everything has been sent.
-type receipt struct{ end, reach log.Offset }
+// receipt is a position up to which everything has been sent, and how far the last
+// message before it, and all messages, reach.
+type receipt struct{ end, last, reach log.Offset }
 
 // maxReceipts bounds what is kept. Acknowledgements of what is older are taken as
 // they are.
 const maxReceipts = 4096
 
-// commitLength is the length of pgoutput's commit message.
-const commitLength = 26
-
 // Message notes a message that is sent.
 func (r *Receipts) Message(at log.Offset, length int) {
 	if at != 0 {
-		r.reach = max(r.reach, at+log.Offset(length))
+		r.last = at + log.Offset(length)
+		r.reach = max(r.reach, r.last)
 	}
 }
 
@@ -50,7 +50,7 @@ func (r *Receipts) Whole(end log.Offset) {
 	if len(r.sent) == maxReceipts {
 		r.sent = r.sent[:copy(r.sent, r.sent[maxReceipts/2:])]
 	}
-	r.sent = append(r.sent, receipt{end, r.reach})
+	r.sent = append(r.sent, receipt{end, r.last, r.reach})
 }
 
 // Accept returns the position that the consumer has acknowledged by saying at, and
@@ -74,9 +74,8 @@ func (r *Receipts) meant(at log.Offset) log.Offset {
 		}
 		return at
 	}
-	switch last := r.sent[n-1].end; at - last {
-	case 0, 1, commitLength:
-		return last
+	if x := r.sent[n-1]; at == x.end || at == x.end+1 || at == x.last {
+		return x.end
 	}
 	n = sort.Search(n, func(i int) bool { return r.sent[i].reach >= at })
 	if n == 0 {

@@ -8,6 +8,9 @@ import (
 	"github.com/tidemark-db/tidemark/log"
 )
 
+// commitLength is the length of pgoutput's commit message.
+const commitLength = 26
+
 func TestReceipts(t *testing.T) {
 	accept := func(r *Receipts, at log.Offset) log.Offset {
 		end, _ := r.Accept(at)

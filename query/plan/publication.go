@@ -258,11 +258,11 @@ func BindFilter(env Env, spec *PublicationTableSpec, t *catalog.Table) (string, 
 	_, row := b.rowRelation(t, t.Name)
 	s := checkScope(t, row)
 	s.clause = "WHERE"
+	if name, detail := spec.forbidden(t); detail != "" {
+		return "", nil, b.atName(invalidFilter(detail), name)
+	}
 	cond, err := b.boolean(spec.filter, s, "argument of PUBLICATION WHERE")
 	if err != nil {
-		if c, ok := spec.systemColumn(err); ok {
-			return "", nil, b.atName(invalidFilter("System columns are not allowed."), c)
-		}
 		return "", nil, err
 	}
 	if len(b.params) > 0 {
@@ -281,20 +281,29 @@ func BindFilter(env Env, spec *PublicationTableSpec, t *catalog.Table) (string, 
 	return b.canonical(cond, spec.filter, t, row), columns, nil
 }
 
-// systemColumn reports whether an error is about a column that every row has in
-// PostgreSQL.
-func (s *PublicationTableSpec) systemColumn(err error) (string, bool) {
-	if sqlstate.CodeOf(err) != sqlstate.UndefinedColumn {
-		return "", false
-	}
-	message := sqlstate.As(err).Message
-	i := slices.IndexFunc(postgresSystemColumns, func(c string) bool {
-		return strings.Contains(message, "\""+c+"\"") || strings.Contains(message, "."+c+" ")
-	})
-	if i < 0 {
-		return "", false
-	}
-	return postgresSystemColumns[i], true
+// forbidden finds a reference that a row filter may not have: to a column that
+// every row has in PostgreSQL and t has not, or to the row as a whole.
+func (s *PublicationTableSpec) forbidden(t *catalog.Table) (name, detail string) {
+	ast.Rewrite(s.filter, func(c *ast.Cursor) bool {
+		ref, ok := c.Node().(*ast.ColumnRef)
+		if !ok {
+			return true
+		}
+		parts := names(ref.Fields)
+		last := ""
+		if len(parts) > 0 {
+			last = parts[len(parts)-1]
+		}
+		switch {
+		case t.ColumnByName(last) != nil:
+		case slices.Contains(postgresSystemColumns, last):
+			name, detail = last, "System columns are not allowed."
+		case last == t.Name:
+			name, detail = last, "User-defined types are not allowed."
+		}
+		return true
+	}, nil)
+	return name, detail
 }
 
 func invalidFilter(detail string) *sqlstate.Error {
@@ -316,7 +325,7 @@ func simpleFilter(cond Expr) error {
 			mutable(e.Func.Volatility)
 		case *Cast:
 			mutable(e.Cast.Volatility)
-		case *Subquery:
+		case *Subquery, *Subscript:
 			err = invalidFilter("Only columns, constants, built-in operators, built-in data types, built-in collations, and immutable built-in functions are allowed.")
 		}
 		return err == nil

@@ -130,7 +130,7 @@ func TestInformationSchema(t *testing.T) {
 }
 
 // TestClusterViews: what other nodes have not said is NULL, and pg_stat_replication is
-// about the others.
+// about the others, and about consumers.
 func TestClusterViews(t *testing.T) {
 	c := fixtureContext(t)
 	require.Equal(t, [][]string{{"n2", "draining", "t", "2000-01-01 00:00:00.000005+00", "f", "NULL"}},
@@ -140,7 +140,7 @@ func TestClusterViews(t *testing.T) {
 		texts(t, c, "replicas", "role", "follower", "node", "replica", "lag_bytes", "lag"))
 	require.Equal(t, [][]string{{"5", "7", "3", "n1", "t"}, {"16387", "3", "0", "n2", "f"}},
 		texts(t, c, "databases", "", "", "oid", "log_id", "replicas", "leader", "allow_connections"))
-	require.Equal(t, [][]string{{"2", "n2", "::1", "7433", "streaming", "quorum", "00:00:01.5"}, {"4", "n2", "::1", "7433", "catchup", "async", "NULL"}},
+	require.Equal(t, [][]string{{"9", "sub", "10.0.0.9", "4711", "streaming", "async", "NULL"}, {"2", "n2", "::1", "7433", "streaming", "quorum", "00:00:01.5"}, {"4", "n2", "::1", "7433", "catchup", "async", "NULL"}},
 		texts(t, c, "pg_stat_replication", "", "", "pid", "application_name", "client_addr", "client_port", "state", "sync_state", "replay_lag"))
 }
 

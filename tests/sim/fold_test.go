@@ -22,6 +22,9 @@ type fold map[catalog.ID]rows
 
 // add applies one change.
 func (f fold) add(c *sm.Change) error {
+	if c.Op == sm.OpMessage {
+		return nil
+	}
 	if f[c.Table] == nil || c.Op == sm.OpTruncate {
 		f[c.Table] = rows{}
 	}

@@ -314,6 +314,16 @@ func (g *generator) sequence() string {
 		"DROP SEQUENCE "+s, fmt.Sprintf("INSERT INTO %s (id) VALUES (nextval('%s'))", g.name(), s), "SELECT * FROM "+s)
 }
 
+// slot changes a slot, or fails to. Acknowledging in a transaction is left out: it
+// may fail although nobody else has committed anything.
+func (g *generator) slot() string {
+	s := fmt.Sprintf("c%d", g.rnd.IntN(3))
+	return g.pick(fmt.Sprintf("SELECT pg_create_logical_replication_slot('%s', 'pgoutput')", s),
+		fmt.Sprintf("SELECT pg_create_logical_replication_slot('%s', 'pgoutput', true)", s),
+		fmt.Sprintf("SELECT pg_drop_replication_slot('%s')", s),
+		fmt.Sprintf("SELECT pg_replication_slot_advance('%s', '0/%X')", s, 1<<24+g.rnd.IntN(1<<16)))
+}
+
 // bad is a statement that fails.
 func (g *generator) bad() string {
 	t, cols := g.table()
@@ -365,6 +375,12 @@ func (g *generator) statement() string {
 		return g.sequence()
 	case k < 95:
 		return g.ddl()
+	case k < 96:
+		return g.slot()
+	case k < 97:
+		return g.message()
+	case k < 98:
+		return g.publication()
 	}
 	return g.bad()
 }

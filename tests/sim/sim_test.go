@@ -326,7 +326,9 @@ func TestSimulationNotices(t *testing.T) {
 	require.NoError(t, w.nodes[1].catchUp())
 	p := w.nodes[1].machine.Position()
 	p.Checksum[3] ^= 1
-	require.Error(t, w.observe(p, p.Index), "another checksum at the same place")
+	require.Error(t, w.observe(p, nil, p.Index), "another checksum at the same place")
+	p.Checksum[3] ^= 1
+	require.Error(t, w.observe(p, []sm.Slot{{Name: "c0"}}, p.Index), "another slot")
 
 	s := &witness{c: &conn{n: w.nodes[0]}}
 	o := op{sql: "SELECT bal FROM bank WHERE id = 0", do: func(s *state) string { return fmt.Sprintf("%d\nSELECT 1", s.bal[0]) }}

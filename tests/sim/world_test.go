@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -44,6 +45,7 @@ type world struct {
 	now     int64 // the clock in microseconds
 
 	positions map[log.Index]sm.Position // by the first replica that came there
+	slots     map[log.Index][]sm.Slot   // likewise
 	answers   map[log.Index][]byte      // likewise
 	failure   error                     // the first thing that went wrong on a replica
 
@@ -146,7 +148,7 @@ func (m *machine) Apply(entries []log.Committed) ([][]byte, error) {
 				return answers, err
 			}
 		}
-		if err := m.w.observe(m.Position(), entries[step-1].Index); err != nil {
+		if err := m.w.observe(m.Position(), m.Slots(), entries[step-1].Index); err != nil {
 			return answers, err
 		}
 		m.w.count.applied += step
@@ -156,15 +158,19 @@ func (m *machine) Apply(entries []log.Committed) ([][]byte, error) {
 	return answers, nil
 }
 
-// observe compares a position with what another replica had at the same index.
-func (w *world) observe(p sm.Position, at log.Index) error {
+// observe compares a replica's position and slots with what another replica had at
+// the same index.
+func (w *world) observe(p sm.Position, slots []sm.Slot, at log.Index) error {
 	if p.Index != at {
 		return w.fail(fmt.Errorf("applied entry %d, the position says %d", at, p.Index))
 	}
 	have, ok := w.positions[p.Index]
 	if !ok {
-		w.positions[p.Index] = p
+		w.positions[p.Index], w.slots[p.Index] = p, slots
 		return nil
+	}
+	if !slices.Equal(w.slots[p.Index], slots) {
+		return w.fail(fmt.Errorf("the slots differ at entry %d:\n  %+v\n  %+v", p.Index, w.slots[p.Index], slots))
 	}
 	if have != p {
 		return w.fail(fmt.Errorf("replicas differ at entry %d:\n  %+v\n  %+v", p.Index, have, p))
@@ -219,11 +225,11 @@ func newWorld(seed uint64) (*world, error) {
 		seeds: rand.New(rand.NewPCG(seed, 2)),
 		// Some day in 2026.
 		now:       int64(26*365*24) * int64(time.Hour/time.Microsecond),
-		positions: map[log.Index]sm.Position{},
-		answers:   map[log.Index][]byte{},
-		cluster:   memlog.New(memlog.Options{Seed: seed, MaxBatch: maxBatch, Gaps: true, Repeat: true}),
-		bank:      newState(),
-		shown:     map[int]int{},
+		positions: map[log.Index]sm.Position{}, slots: map[log.Index][]sm.Slot{},
+		answers: map[log.Index][]byte{},
+		cluster: memlog.New(memlog.Options{Seed: seed, MaxBatch: maxBatch, Gaps: true, Repeat: true}),
+		bank:    newState(),
+		shown:   map[int]int{},
 	}
 	w.count.codes = map[string]int{}
 	for i := range w.nodes {
@@ -266,7 +272,7 @@ func (n *node) open() error {
 	n.synced = r.Applied()
 	n.machine = &machine{Replica: r, w: n.w, single: n.id == 0}
 	if at := r.Applied(); at > 0 {
-		if err := n.w.observe(r.Position(), at); err != nil {
+		if err := n.w.observe(r.Position(), r.Slots(), at); err != nil {
 			return fmt.Errorf("node %d: after it was opened: %w", n.id, err)
 		}
 	}
@@ -325,7 +331,7 @@ func (n *node) restore(from *node) error {
 	if n.synced == 0 {
 		return nil
 	}
-	return n.w.observe(n.machine.Position(), n.synced)
+	return n.w.observe(n.machine.Position(), n.machine.Slots(), n.synced)
 }
 
 func (n *node) sync() error {
