@@ -27,7 +27,7 @@ const (
 	// feedClients write, at all nodes.
 	feedClients = 6
 	// feedRun is for how long they do, unless TIDEMARK_FAULTS says otherwise.
-	feedRun = 45 * time.Second
+	feedRun = 20 * time.Second
 	// feedPause is the longest time between two faults.
 	feedPause = 4 * time.Second
 	// consumerLife is for how long a consumer lives on average.
