@@ -35,7 +35,7 @@ type Config struct {
 	// accepted, because there are no passwords and no encryption yet.
 	SQLAddr  string // for PostgreSQL clients
 	RaftAddr string // for other nodes
-	HTTPAddr string // for health checks and metrics
+	HTTPAddr string // for health checks, metrics and streams of changes
 
 	// Join is the SQL address of a member of the cluster to join. A node that has
 	// joined, or has begun a cluster of its own, does not need it any more.
