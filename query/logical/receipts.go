@@ -21,6 +21,7 @@ type Receipts struct {
 	mu       sync.Mutex
 	sent     []receipt // in order; the oldest ones are dropped
 	accepted log.Offset
+	lengths  bool // the consumer's last word was a commit plus its length
 }
 
 // receipt is a position up to which everything has been sent.
@@ -75,8 +76,18 @@ func (r *Receipts) meant(at log.Offset) log.Offset {
 		return at
 	}
 	switch last := r.sent[n-1].end; at - last {
-	case 0, 1, commitLength:
+	case commitLength:
+		r.lengths = true
 		return last
+	case 0, 1:
+		// Who counts by lengths never means the end of a transaction: this is a
+		// message from before it, which only seems to reach there. Anybody else
+		// says the same again, and is believed then.
+		byChance := r.lengths
+		r.lengths = false
+		if !byChance {
+			return last
+		}
 	}
 	n = sort.Search(n, func(i int) bool { return r.sent[i].reach >= at })
 	if n == 0 {
