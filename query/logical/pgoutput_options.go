@@ -72,10 +72,7 @@ func (o *pgoutputOptions) set(opt Option) error {
 		}
 		o.version = uint32(v)
 	case "publication_names":
-		var ok bool
-		if o.publications, ok = nameList(opt.Value); !ok {
-			return sqlstate.New(sqlstate.InvalidName, "invalid publication_names syntax")
-		}
+		o.publications, err = PublicationNames(opt.Value)
 	case "binary":
 		o.binary, err = optionBool(opt.Name, opt)
 	case "messages":
