@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,6 +210,7 @@ func (f *feedTest) run(consumers []*consume.Consumer) error {
 		failed = errors.Join(failed, err)
 	}
 	stop := make(chan struct{})
+	writers := &begunFeed{Feed: f.feed}
 	wg.Go(func() { note(f.follow(stop)) })
 	for i, c := range consumers {
 		wg.Go(func() {
@@ -217,13 +219,16 @@ func (f *feedTest) run(consumers []*consume.Consumer) error {
 				c.Work.Close()
 			}
 			if err != nil {
+				f.t.Log(err)
+				writers.over.Store(true)
 				cancel()
 			}
 			note(err)
 		})
 	}
 	o := workload.Options{Clients: feedClients, Duration: duration, Pause: feedPause, Seed: f.seed}
-	err := workload.Run(ctx, &workload.Servers{Addrs: f.c.SQLAddrs, Disturb: f.faults.disturb}, o, &begunFeed{f.feed})
+	// The writers are not told by ctx, without which they would fail as fast as they can.
+	err := workload.Run(f.t.Context(), &workload.Servers{Addrs: f.c.SQLAddrs, Disturb: f.faults.disturb}, o, writers)
 	f.t.Log(f.feed)
 	f.t.Logf("faults: %v", f.faults.count)
 	if err == nil {
@@ -237,8 +242,15 @@ func (f *feedTest) run(consumers []*consume.Consumer) error {
 	return errors.Join(err, failed)
 }
 
-// begunFeed is a Feed whose tables are there already.
-type begunFeed struct{ *workload.Feed }
+// begunFeed is a Feed whose tables are there already, and that ends when a consumer
+// has failed.
+type begunFeed struct {
+	*workload.Feed
+	over atomic.Bool
+}
+
+// Done implements workload.Workload.
+func (b *begunFeed) Done() bool { return b.over.Load() || b.Feed.Done() }
 
 // Setup implements workload.Workload.
 func (*begunFeed) Setup(context.Context, *workload.Client) error { return nil }

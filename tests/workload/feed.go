@@ -156,7 +156,10 @@ func (f *feeder) begin(numbers int) (*check.Attempt, int64) {
 func (f *feeder) end(x *check.Attempt, a Answer, changes []check.RowChange, codes ...string) (bool, error) {
 	f.w.mu.Lock()
 	defer f.w.mu.Unlock()
-	x.Changes, x.Outcome, x.Offset = changes, a.Outcome, a.Offset
+	x.Outcome, x.Offset = a.Outcome, a.Offset
+	if a.Outcome != check.Aborted { // of what must not be there nothing needs to be known
+		x.Changes = changes
+	}
 	if a.Err == nil {
 		x.End = check.Instant(time.Since(f.w.start))
 		f.w.changes += len(changes)
