@@ -24,6 +24,7 @@ type Receipts struct {
 	mu       sync.Mutex
 	sent     []receipt // in order; the older, the fewer are kept
 	accepted log.Offset
+	counts   bool // the consumer has acknowledged what is no end: it counts by messages
 }
 
 // receipt is a position up to which everything has been sent, and how far the last
@@ -32,7 +33,7 @@ type receipt struct {
 	end, last, reach log.Offset
 	// doubtful says that an earlier message reaches just as far as what would be
 	// taken for this receipt: its end, what follows that, or what the last message
-	// reaches.
+	// reaches. That matters with a consumer that counts by messages.
 	doubtful [3]bool
 }
 
@@ -121,11 +122,14 @@ func (r *Receipts) meant(at log.Offset) log.Offset {
 		return at
 	}
 	x := &r.sent[n-1]
+	known := false
 	for i, taken := range x.taken() {
-		if at == taken && !x.doubtful[i] {
+		if at == taken && (!x.doubtful[i] || !r.counts) {
 			return x.end
 		}
+		known = known || at == taken
 	}
+	r.counts = r.counts || !known
 	n = sort.Search(n, func(i int) bool { return r.sent[i].reach >= at })
 	if n == 0 {
 		return 0

@@ -1,6 +1,7 @@
 package logical
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,9 +58,14 @@ func TestReceiptsThatCoincide(t *testing.T) {
 			end, _ := r.Accept(at)
 			require.Equal(t, log.Offset(1041), end)
 		}
+		_, ok := r.Accept(1049) // a change, plus one
+		require.False(t, ok)
 		end, ok := r.Accept(reach)
 		require.False(t, ok, "the consumer may have no more than a part of the first transaction")
 		require.Equal(t, log.Offset(1041), end)
+		honest := Receipts{sent: slices.Clone(r.sent)}
+		end, _ = honest.Accept(reach)
+		require.Equal(t, log.Offset(1081), end, "a consumer that has only ever named ends means this one")
 		r.Message(1088, 20)
 		r.Message(1105, 26)
 		r.Whole(1105)
