@@ -186,6 +186,7 @@ type session struct {
 	conn    *pgconn.PgConn
 	decoder Decoder
 
+	had     log.Offset // what commits before it has come on this connection
 	inside  bool
 	current check.Delivery
 	changes []Change // of current
@@ -303,8 +304,14 @@ func (s *session) alive(ctx context.Context, end log.Offset, reply bool) error {
 	if s.inside {
 		return nil
 	}
-	s.c.end = max(s.c.end, end)
+	s.reached(end)
 	return s.enough(ctx)
+}
+
+// reached notes that everything that commits before end has come.
+func (s *session) reached(end log.Offset) {
+	s.had = max(s.had, end)
+	s.c.end = max(s.c.end, end)
 }
 
 // enough ends the connection when everything has come.
@@ -382,7 +389,7 @@ func (s *session) whole(ctx context.Context, commit, end log.Offset) error {
 	}
 	s.current.Commit = commit
 	s.note(true)
-	s.c.end = max(s.c.end, end)
+	s.reached(end)
 	if commit > s.c.last && len(s.changes) > 0 {
 		s.c.last = commit
 		for i := range s.changes {
@@ -419,7 +426,7 @@ func (s *session) acknowledge(context.Context) error {
 	s.ackAt = now.Add(time.Duration(s.c.rnd.Int64N(int64(maxAckPause))))
 	switch s.c.Acks {
 	case AckWhole:
-		return s.status(s.c.end)
+		return s.status(s.had)
 	case AckReckless:
 		if !s.inside { // as an idle consumer answers a keepalive
 			return s.status(s.c.end)
@@ -434,10 +441,11 @@ func (s *session) status(at log.Offset) error {
 	return pglogrepl.SendStandbyStatusUpdate(context.Background(), s.conn, pglogrepl.StandbyStatusUpdate{WALWritePosition: pglogrepl.LSN(at)})
 }
 
-// finish ends the stream in order.
+// finish ends the stream in order. What the consumer has from earlier connections, and
+// has not been sent on this one, an acknowledgement is not good for.
 func (s *session) finish(ctx context.Context) error {
 	if s.c.Acks == AckWhole {
-		if err := s.status(s.c.end); err != nil {
+		if err := s.status(s.had); err != nil {
 			return err
 		}
 	}
@@ -449,7 +457,7 @@ func (s *session) finish(ctx context.Context) error {
 		return err
 	}
 	if s.c.Acks == AckWhole {
-		s.c.acked = s.c.end
+		s.c.acked = max(s.c.acked, s.had)
 	}
 	return nil
 }
