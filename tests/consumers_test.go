@@ -90,6 +90,7 @@ type feedTest struct {
 	faults    *faults
 	servers   *consume.Servers
 	reference *consume.Reference
+	origin    log.Offset // of the reference: what came before made the tables
 }
 
 func newFeedTest(t *testing.T) *feedTest {
@@ -141,7 +142,7 @@ func (f *feedTest) begin(consumers []*consume.Consumer) {
 	require.NoError(f.t, err)
 	from, err := log.ParseOffset(rows[0][0])
 	require.NoError(f.t, err)
-	f.reference = consume.NewReference(from, tables)
+	f.origin, f.reference = from, consume.NewReference(from, tables)
 	f.reference.Note, f.reference.Whole = workload.FeedNote, workload.FeedWhole
 }
 
@@ -390,6 +391,7 @@ func (f *feedTest) judgeReplay() {
 	for n := range f.c.Nodes() {
 		floor, err := log.ParseOffset(f.on(n+1, "SELECT floor_lsn FROM tidemark.databases WHERE database = current_database()")[0][0])
 		require.NoError(f.t, err)
+		floor = max(floor, f.origin)
 		again := consume.NewTail(floor, feedTables())
 		again.Note, again.Whole = f.reference.Note, f.reference.Whole
 		conn, err := cluster.Dial(f.t.Context(), f.c.Addrs(n+1).SQL)
