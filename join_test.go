@@ -2,6 +2,7 @@ package tidemark
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -72,6 +73,27 @@ func TestAddressOfALiveNode(t *testing.T) {
 		}
 	}
 	require.Len(t, nodes[0].Nodes(), 2)
+}
+
+// TestNodesAreFoundWhereTheyAre: what an operator reads in tidemark.nodes names a
+// node, also while its row still has the addresses of an earlier start.
+func TestNodesAreFoundWhereTheyAre(t *testing.T) {
+	nodes := startCluster(t, 2)
+	state := *nodes[0].meta.state.Load()
+	state.nodes = maps.Clone(state.nodes)
+	for id, row := range state.nodes {
+		row.Addrs = addresses{SQL: "127.0.0.1:1", Raft: "127.0.0.1:2", HTTP: "127.0.0.1:3"}
+		state.nodes[id] = row
+	}
+	for _, n := range nodes {
+		for _, name := range []string{n.SQLAddr(), n.HTTPAddr(), n.addresses().Raft, string(n.self())} {
+			row, err := nodes[0].findNode(&state, name)
+			require.NoError(t, err, name)
+			require.Equal(t, n.self(), row.ID)
+		}
+	}
+	_, err := nodes[0].findNode(&state, "127.0.0.1:1")
+	require.ErrorContains(t, err, "does not exist")
 }
 
 // TestAllAddressesChange starts all nodes at other addresses than before: none

@@ -45,15 +45,13 @@ func (n *Node) Nodes() []query.NodeInfo {
 		if n.isRemoved(id) {
 			continue
 		}
+		at := n.addressesOf(row)
 		info := query.NodeInfo{
-			ID: id, Number: nodeNumber(id), SQLAddr: row.Addrs.SQL, RaftAddr: row.Addrs.Raft, HTTPAddr: row.Addrs.HTTP,
+			ID: id, Number: nodeNumber(id), SQLAddr: at.SQL, RaftAddr: at.Raft, HTTPAddr: at.HTTP,
 			State: row.State, Self: id == n.self(), Leading: leading[id], DiskFree: -1,
 		}
-		if other, ok := n.peers.get(id); ok {
-			info.SQLAddr, info.RaftAddr, info.HTTPAddr = other.SQL, other.Raft, other.HTTP
-		}
-		if _, at := n.board.get(id); !at.IsZero() {
-			info.LastSeen = at
+		if _, seen := n.board.get(id); !seen.IsZero() {
+			info.LastSeen = seen
 		}
 		if s, ok := live[id]; ok {
 			info.Live, info.Version, info.DiskFree = true, s.Version, s.DiskFree
@@ -68,6 +66,18 @@ func (n *Node) Nodes() []query.NodeInfo {
 		out = append(out, info)
 	}
 	return out
+}
+
+// addressesOf returns where a node is. A node that has come back with other
+// addresses is heard of before they are in its row.
+func (n *Node) addressesOf(row nodeRow) addresses {
+	if row.ID == n.self() {
+		return n.addresses()
+	}
+	if other, ok := n.peers.get(row.ID); ok {
+		return other.addresses
+	}
+	return row.Addrs
 }
 
 // Replicas implements query.Cluster.
@@ -246,7 +256,7 @@ func (n *Node) setNode(ctx context.Context, node string, to query.NodeState, che
 		if err != nil {
 			return err
 		}
-		row, err := findNode(state, node)
+		row, err := n.findNode(state, node)
 		if err != nil {
 			return err
 		}
@@ -262,15 +272,16 @@ func (n *Node) setNode(ctx context.Context, node string, to query.NodeState, che
 	return n.meta.confirm(ctx)
 }
 
-// findNode finds a node of the cluster by what an operator calls it.
-func findNode(state *metaState, name string) (nodeRow, error) {
+// findNode finds a node of the cluster by what an operator calls it, whose addresses
+// are those that tidemark.nodes shows.
+func (n *Node) findNode(state *metaState, name string) (nodeRow, error) {
 	var found []nodeRow
 	for _, id := range state.nodeIDs() {
 		row := state.nodes[id]
 		if row.State == query.NodeRemoved {
 			continue
 		}
-		if string(id) == name || row.Addrs.SQL == name || row.Addrs.Raft == name || row.Addrs.HTTP == name {
+		if at := n.addressesOf(row); string(id) == name || at.SQL == name || at.Raft == name || at.HTTP == name {
 			return row, nil
 		}
 		if len(name) >= nodePrefixMin && len(name) < len(id) && string(id[:len(name)]) == name {
