@@ -11,6 +11,7 @@ import (
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
+	"github.com/tidemark-db/tidemark/tests/crashfs"
 )
 
 // loadTest stages rows of one load at a time.
@@ -232,7 +233,7 @@ func TestAttach(t *testing.T) {
 
 // TestLoadSurvives crashes, snapshots and restores around a load.
 func TestLoadSurvives(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	r := open(t, fs)
 	must(t, r, "create a")
 	x := newLoad(t, r, 1, "a")

@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/tests/crashfs"
 )
 
 // seeded is an entry as a proposer makes it.
@@ -47,7 +47,7 @@ func others(t *testing.T, r *sm.Replica, n int) {
 // TestRepeatedEntries applies entries again: after a restart, after a snapshot,
 // within one batch, and when they have been forgotten.
 func TestRepeatedEntries(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	r := open(t, fs)
 	require.Nil(t, applyOne(t, r, seeded(t, 1, 1, "create a")).Err)
 	insert := seeded(t, 2, 2, "insert a 1 x 1")
@@ -78,7 +78,7 @@ func TestRepeatedEntries(t *testing.T) {
 	require.NoError(t, err)
 	var buf bytes.Buffer
 	require.NoError(t, r.Save(image, &buf, nil))
-	other := open(t, vfs.NewCrashableMem())
+	other := open(t, crashfs.New())
 	require.NoError(t, other.Restore(&buf, nil))
 	check(other)
 
@@ -94,7 +94,7 @@ func TestRepeatedEntries(t *testing.T) {
 
 // TestForgottenEntriesAreRefused lets the window pass.
 func TestForgottenEntriesAreRefused(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	r := open(t, fs)
 	require.Nil(t, applyOne(t, r, seeded(t, 1, 1, "create a")).Err)
 	require.EqualValues(t, 1, r.Position().Place)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/tests/crashfs"
 )
 
 // maxFaults bounds the places at which something goes wrong: beyond, some are
@@ -67,7 +68,7 @@ func (f *faulty) set(on bool) {
 // target is a replica with a state of its own that a snapshot is restored to.
 type target struct {
 	t     *testing.T
-	mem   *vfs.MemFS
+	mem   *crashfs.FS
 	fault *faulty
 	r     *sm.Replica
 	old   sm.Position
@@ -75,7 +76,7 @@ type target struct {
 
 // newTarget makes one; with fenced it has fenced itself before.
 func newTarget(t *testing.T, fault *faulty, fenced bool) *target {
-	x := &target{t: t, mem: vfs.NewCrashableMem(), fault: fault}
+	x := &target{t: t, mem: crashfs.New(), fault: fault}
 	o := options(errorfs.Wrap(x.mem, fault), "/data/replica")
 	o.Replica = 1
 	r, err := sm.Open(o)
@@ -102,7 +103,7 @@ func newTarget(t *testing.T, fault *faulty, fenced bool) *target {
 
 // reopen opens what a crash leaves, and says whether it is the new state: it has
 // to be that or the old one, as a whole.
-func (x *target) reopen(fs *vfs.MemFS, img sm.Position, fenced bool, msg string) (restored bool) {
+func (x *target) reopen(fs *crashfs.FS, img sm.Position, fenced bool, msg string) (restored bool) {
 	o := options(fs, "/data/replica")
 	o.Replica = 1
 	r, err := sm.Open(o)
@@ -157,7 +158,7 @@ func TestRestoreSurvivesCrashes(t *testing.T) {
 		img, position := snapshotOf(t)
 		seen := map[bool]int{}
 		run := func(at int) (total int) {
-			var crashed *vfs.MemFS
+			var crashed *crashfs.FS
 			fault := &faulty{kind: errorfs.OpIsWrite, at: at}
 			x := newTarget(t, fault, fenced)
 			fault.do = func() error {
@@ -273,7 +274,7 @@ func TestSaveDisturbsNothing(t *testing.T) {
 		rnd := faultRand(t)
 		refused := 0
 		run := func(at int, crash bool) (total int) {
-			var crashed *vfs.MemFS
+			var crashed *crashfs.FS
 			fault := &faulty{kind: kind, at: at}
 			x := newTarget(t, fault, false)
 			fault.do = func() error {

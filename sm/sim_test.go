@@ -18,6 +18,7 @@ import (
 	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/types"
+	"github.com/tidemark-db/tidemark/tests/crashfs"
 )
 
 var (
@@ -360,7 +361,7 @@ func TestSimulation(t *testing.T) {
 // reaches, every answer and at the end every version. It returns snapshots that
 // it took.
 func (h *history) replay(t *testing.T, rnd *rand.Rand, images [][]byte) (taken [][]byte) {
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	r := open(t, fs)
 	synced := log.Index(0) // what no crash may take
 	next := func() int {

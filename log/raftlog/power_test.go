@@ -20,6 +20,7 @@ import (
 	"github.com/tidemark-db/tidemark/query"
 	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/catalog"
+	"github.com/tidemark-db/tidemark/tests/crashfs"
 )
 
 const (
@@ -75,7 +76,7 @@ func (roomy) GetDiskUsage(string) (vfs.DiskUsage, error) {
 type powered struct {
 	dir, addr string
 	raft      *vfs.MemFS
-	tables    *pebblevfs.MemFS
+	tables    *crashfs.FS
 
 	host    *Host
 	replica *sm.Replica
@@ -134,7 +135,7 @@ func TestPowerLoss(t *testing.T) {
 		c.wrote[i].acked = map[int]bool{}
 	}
 	for range powerNodes {
-		n := &powered{dir: t.TempDir(), addr: "127.0.0.1:0", raft: vfs.NewStrictMem(), tables: pebblevfs.NewCrashableMem()}
+		n := &powered{dir: t.TempDir(), addr: "127.0.0.1:0", raft: vfs.NewStrictMem(), tables: crashfs.New()}
 		// The host's own few files are on the real disk and synced by it.
 		require.NoError(t, os.MkdirAll(filepath.Join(n.dir, raftDir), 0o700))
 		c.nodes = append(c.nodes, n)

@@ -17,6 +17,7 @@ import (
 	"github.com/tidemark-db/tidemark/log/memlog"
 	"github.com/tidemark-db/tidemark/query"
 	"github.com/tidemark-db/tidemark/sm"
+	"github.com/tidemark-db/tidemark/tests/crashfs"
 )
 
 const (
@@ -112,7 +113,7 @@ func (c *counts) String() string {
 type node struct {
 	w       *world
 	id      int
-	fs      *vfs.MemFS
+	fs      *crashfs.FS
 	machine *machine
 	log     *memlog.Replica
 	engine  *query.Engine
@@ -233,7 +234,7 @@ func newWorld(seed uint64) (*world, error) {
 	}
 	w.count.codes = map[string]int{}
 	for i := range w.nodes {
-		n := &node{w: w, id: i, fs: vfs.NewCrashableMem()}
+		n := &node{w: w, id: i, fs: crashfs.New()}
 		if err := n.open(); err != nil {
 			return nil, err
 		}
