@@ -20,6 +20,7 @@ import (
 	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/keys"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
+	"github.com/tidemark-db/tidemark/tests/crashfs"
 )
 
 func truncateEntry(t testing.TB, floor log.Offset) []byte {
@@ -487,14 +488,14 @@ func TestStoreStaysSmall(t *testing.T) {
 type collectTarget struct {
 	t      *testing.T
 	r      *sm.Replica
-	mem    *vfs.MemFS
+	mem    *crashfs.FS
 	rnd    *rand.Rand
 	states map[log.Offset][]string
 	after  map[log.Index]sm.Position
 }
 
 func newCollectTarget(t *testing.T, rnd *rand.Rand, fault *faulty) *collectTarget {
-	x := &collectTarget{t: t, mem: vfs.NewCrashableMem(), rnd: rnd, states: map[log.Offset][]string{}, after: map[log.Index]sm.Position{}}
+	x := &collectTarget{t: t, mem: crashfs.New(), rnd: rnd, states: map[log.Offset][]string{}, after: map[log.Index]sm.Position{}}
 	r, err := sm.Open(options(errorfs.Wrap(x.mem, fault), "/data/replica"))
 	require.NoError(t, err)
 	x.r = r
@@ -535,7 +536,7 @@ func (x *collectTarget) run() {
 }
 
 // verify opens what a crash leaves: a state that there was, with all its history.
-func (x *collectTarget) verify(fs *vfs.MemFS, msg string) {
+func (x *collectTarget) verify(fs *crashfs.FS, msg string) {
 	r, err := sm.Open(options(fs, "/data/replica"))
 	require.NoError(x.t, err, msg)
 	pos := r.Position()
@@ -566,7 +567,7 @@ func (x *collectTarget) verify(fs *vfs.MemFS, msg string) {
 func TestCollectSurvivesCrashes(t *testing.T) {
 	rnd := faultRand(t)
 	run := func(at int) int {
-		var crashed *vfs.MemFS
+		var crashed *crashfs.FS
 		fault := &faulty{kind: errorfs.OpIsWrite, at: at}
 		x := newCollectTarget(t, rnd, fault)
 		// The crash may come in a goroutine of Pebble's: it has random numbers of its own.
