@@ -112,6 +112,23 @@ func TestChangesOverHTTP(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, answer.StatusCode, "a page of another host is not let in by a name")
 }
 
+// TestChangesTooMany refuses the one stream too many, until another one has ended.
+func TestChangesTooMany(t *testing.T) {
+	n := openNode(t, testConfig(t.TempDir()))
+	var last func()
+	for range changeStreamsMax {
+		_, last = changesOf(t, n, "")
+	}
+	code, text := get(t, n, changesPath)
+	require.Equal(t, http.StatusTooManyRequests, code)
+	require.Contains(t, text, fmt.Sprint(changeStreamsMax))
+	last()
+	require.Eventually(t, func() bool {
+		code, _ := get(t, n, changesPath+"?follow=false")
+		return code == http.StatusOK
+	}, patience, 10*time.Millisecond)
+}
+
 // TestChangesSlowClient has clients that do not read: they stop nobody, hold no more
 // than their sockets, and do not keep the node from ending.
 func TestChangesSlowClient(t *testing.T) {

@@ -1,9 +1,11 @@
 package tests
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,6 +76,14 @@ func TestRetention(t *testing.T) {
 		require.Contains(t, c.fails("22023", sql).Message, "is no longer retained; the oldest is ", sql)
 		c.exec("ROLLBACK")
 	}
+	gone := c.fails("55000", "SELECT * FROM tidemark.subscribe('"+first+"')")
+	require.Contains(t, gone.Detail, oldest.String())
+	code, answer := changesFrom(t, n.HTTPAddr(), first)
+	require.Equal(t, http.StatusGone, code, "%v", answer)
+	require.Equal(t, "55000", answer["code"])
+	require.Equal(t, oldest.String(), answer["oldest"])
+	code, _ = changesFrom(t, n.HTTPAddr(), oldest.String())
+	require.Equal(t, http.StatusOK, code)
 	require.Equal(t, "100", c.one("SELECT count(*) FROM t WHERE v LIKE 'v19%'"))
 	asOf(oldest.String())
 	require.Equal(t, "100", c.one("SELECT count(*) FROM t"))
@@ -95,6 +105,16 @@ func TestRetention(t *testing.T) {
 	}, retentionPatience, 20*time.Millisecond)
 	require.Equal(t, "100", c.one("SELECT count(*) FROM t"))
 	require.Equal(t, "", c.one("SELECT max(problem) FROM tidemark.check()"))
+}
+
+// changesFrom asks for the changes after a position over HTTP, and returns the first
+// line of the answer.
+func changesFrom(t *testing.T, addr, from string) (code int, line map[string]any) {
+	res, err := http.Get("http://" + addr + "/v1/changes?follow=false&from=" + url.QueryEscape(from))
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&line))
+	return res.StatusCode, line
 }
 
 // metricsOf reads what /metrics says.
