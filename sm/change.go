@@ -59,6 +59,8 @@ type Change struct {
 	// there is none. Decode them with DecodeStored and the catalog at the
 	// transaction's commit offset.
 	Before, After []byte
+	// Truncation is how a table was truncated.
+	Truncation Truncation
 
 	// Transactional, Prefix and Content are a message's, which has nothing else but
 	// its Offset. One that is not Transactional was emitted outside of transactions,
@@ -66,6 +68,45 @@ type Change struct {
 	Transactional bool
 	Prefix        string
 	Content       []byte
+}
+
+// Truncation is what a TRUNCATE said beside the tables.
+type Truncation struct {
+	Cascade         bool // also the tables that refer to them, which are changes of their own
+	RestartIdentity bool // also the sequences that the tables own
+}
+
+// The bits of a truncation in its record.
+const (
+	truncateCascade  = 1 << 0
+	truncateIdentity = 1 << 1
+)
+
+// appendTruncation appends what follows the head of a truncation's change record:
+// nothing, or one byte.
+func appendTruncation(dst []byte, how Truncation) []byte {
+	bits := byte(0)
+	if how.Cascade {
+		bits |= truncateCascade
+	}
+	if how.RestartIdentity {
+		bits |= truncateIdentity
+	}
+	if bits == 0 {
+		return dst
+	}
+	return append(dst, bits)
+}
+
+// decodeTruncation reads what appendTruncation wrote.
+func decodeTruncation(b []byte) (how Truncation, ok bool) {
+	if len(b) == 0 {
+		return how, true
+	}
+	if len(b) > 1 || b[0]&^(truncateCascade|truncateIdentity) != 0 {
+		return how, false
+	}
+	return Truncation{Cascade: b[0]&truncateCascade != 0, RestartIdentity: b[0]&truncateIdentity != 0}, true
 }
 
 // appendChangeHead appends a change record without its After, which is all that
@@ -84,7 +125,7 @@ func decodeChange(b []byte, c *Change) error {
 	if len(b) > 0 && Op(b[0]) == OpMessage {
 		return decodeMessage(b, c)
 	}
-	c.Transactional, c.Prefix, c.Content = false, "", nil
+	c.Transactional, c.Prefix, c.Content, c.Truncation = false, "", nil, Truncation{}
 	if len(b) == 0 || b[0] < byte(OpInsert) || b[0] > byte(OpTruncate) {
 		return fmt.Errorf("%w: change %x", errCorrupt, b[:min(len(b), 8)])
 	}
@@ -95,6 +136,11 @@ func decodeChange(b []byte, c *Change) error {
 	c.Key = r.bytes()
 	c.Before = r.bytes()
 	c.After = r.b
+	if c.Op == OpTruncate {
+		var ok bool
+		c.Truncation, ok = decodeTruncation(c.After)
+		c.After, r.bad = nil, r.bad || !ok
+	}
 	if r.bad {
 		return fmt.Errorf("%w: change %x", errCorrupt, b[:min(len(b), 8)])
 	}

@@ -8,8 +8,9 @@ import (
 )
 
 // Truncate removes all rows of tbl by giving it, and its indexes, new storage:
-// the table's descriptor is replaced. The change log gets one record.
-func (t *Txn) Truncate(tbl *catalog.Table) error {
+// the table's descriptor is replaced. The change log gets one record, which tells
+// consumers how; what else that calls for is the caller's.
+func (t *Txn) Truncate(tbl *catalog.Table, how Truncation) error {
 	n := *tbl
 	n.Storage = t.NewStorage()
 	n.Indexes = slices.Clone(tbl.Indexes)
@@ -20,8 +21,12 @@ func (t *Txn) Truncate(tbl *catalog.Table) error {
 			n.Indexes[i].Storage = t.NewStorage()
 		}
 	}
-	if _, err := t.record(tbl, OpTruncate, nil, nil, nil); err != nil {
+	if err := t.spend(0); err != nil {
 		return err
+	}
+	if t.app != nil {
+		b := appendChangeHead(t.arena.alloc(changeHeadMax + 1)[:0], OpTruncate, tbl.ID, tbl.Storage, nil, nil)
+		t.addChange(appendTruncation(b, how))
 	}
 	t.PutDescriptor(&n)
 	return nil

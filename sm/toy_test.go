@@ -121,7 +121,7 @@ func (x *toy) statement(t *sm.Txn, s *log.Statement) (string, error) {
 	case "bump": // every row of a name, found by its index, while it changes
 		return bump(t, tbl, f[2])
 	case "truncate":
-		return "TRUNCATE", t.Truncate(tbl)
+		return "TRUNCATE", t.Truncate(tbl, sm.Truncation{})
 	case "drop":
 		t.DeleteDescriptor(id)
 		t.DeleteDescriptor(t.Catalog().Relation(catalog.Name{Schema: catalog.PublicID, Name: f[1] + "_seq"}))

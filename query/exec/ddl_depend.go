@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tidemark-db/tidemark/query/plan"
+	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/catalog"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 )
@@ -179,21 +180,25 @@ func (d *ddl) truncate(s *plan.Truncate) error {
 		}
 	}
 	for _, t := range tables {
-		if err := d.truncateOne(t, s.RestartIdentity); err != nil {
+		if err := d.truncateOne(t, s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *ddl) truncateOne(t *catalog.Table, restart bool) error {
+func (d *ddl) truncateOne(t *catalog.Table, s *plan.Truncate) error {
 	if err := d.idle(t, "TRUNCATE"); err != nil {
 		return err
 	}
-	if err := d.rt.Txn.Truncate(t); err != nil {
+	var how sm.Truncation
+	if d.rt.Announces {
+		how = sm.Truncation{Cascade: s.Cascade, RestartIdentity: s.RestartIdentity}
+	}
+	if err := d.rt.Txn.Truncate(t, how); err != nil {
 		return err
 	}
-	if !restart {
+	if !s.RestartIdentity {
 		return nil
 	}
 	for i := range t.Columns {

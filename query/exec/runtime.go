@@ -41,8 +41,8 @@ type Runtime struct {
 	SearchPath []string
 	User       string
 
-	// Text is the statement's; Announces says that a definition leaves it in a
-	// message for consumers.
+	// Text is the statement's; Announces says that consumers are told of
+	// definitions: by a message with the text, and of a truncation how it was made.
 	Text      string
 	Announces bool
 

@@ -24,6 +24,12 @@ const (
 	msgMessage  = 'M'
 )
 
+// The bits of a truncate message.
+const (
+	truncateCascade = 1 << 0
+	truncateRestart = 1 << 1
+)
+
 // pgoutput is PostgreSQL's own format of changes. Only what belongs to version 1 of
 // it is ever sent: later versions let the server do more and oblige it to nothing.
 type pgoutput struct {
@@ -39,7 +45,8 @@ type pgoutput struct {
 	begun  bool // the transaction's begin has been sent
 	buf    []byte
 
-	truncated   []*relation // one after the other
+	truncated   []*relation // one after the other, in the same way
+	truncation  sm.Truncation
 	truncatedAt log.Offset
 }
 
@@ -192,15 +199,17 @@ func (p *pgoutput) describe(r *ChangeReader, rel *relation) error {
 	return p.sink(0, p.buf)
 }
 
-// truncate notes the truncation of a table. One that is truncated again begins the
-// next message: a subscriber fails at a table that is in the same one twice.
+// truncate notes the truncation of a table. One that is truncated again, or in another
+// way, begins the next message: a subscriber fails at a table that is in the same one
+// twice.
 func (p *pgoutput) truncate(r *ChangeReader, rel *relation) error {
-	if slices.Contains(p.truncated, rel) {
+	how := r.Change().Truncation
+	if slices.Contains(p.truncated, rel) || how != p.truncation {
 		if err := p.endTruncate(r); err != nil {
 			return err
 		}
 	}
-	p.truncated, p.truncatedAt = append(p.truncated, rel), r.Change().Offset
+	p.truncated, p.truncation, p.truncatedAt = append(p.truncated, rel), how, r.Change().Offset
 	return nil
 }
 
@@ -215,7 +224,14 @@ func (p *pgoutput) endTruncate(r *ChangeReader) error {
 		}
 	}
 	b := binary.BigEndian.AppendUint32(append(p.buf[:0], msgTruncate), uint32(len(p.truncated)))
-	b = append(b, 0) // neither CASCADE nor RESTART IDENTITY: all tables are named, and sequences are not replicated
+	flags := byte(0)
+	if p.truncation.Cascade {
+		flags |= truncateCascade
+	}
+	if p.truncation.RestartIdentity {
+		flags |= truncateRestart
+	}
+	b = append(b, flags)
 	for _, rel := range p.truncated {
 		b = binary.BigEndian.AppendUint32(b, uint32(rel.desc.ID))
 	}

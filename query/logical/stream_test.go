@@ -188,6 +188,8 @@ func TestPgoutput(t *testing.T) {
 		{[]string{"INSERT INTO b VALUES ('x', 1)", "TRUNCATE a", "TRUNCATE b", "INSERT INTO hidden VALUES (2)", "TRUNCATE a", "INSERT INTO b VALUES ('y', 2)"},
 			[]string{"B", "I b N(x,1)", "T 0 a b", "T 0 a", "I b N(y,2)", "C"}},
 		{[]string{"TRUNCATE a", "TRUNCATE a, b", "TRUNCATE b"}, []string{"B", "T 0 a", "T 0 a b", "T 0 b", "C"}},
+		{[]string{"TRUNCATE a", "TRUNCATE b CASCADE", "TRUNCATE a, b RESTART IDENTITY", "TRUNCATE a RESTART IDENTITY CASCADE"},
+			[]string{"B", "T 0 a", "T 1 b", "T 2 a b", "T 3 a", "C"}},
 		{[]string{"INSERT INTO b VALUES ('y', 2)"}, []string{"B", "I b N(y,2)", "C"}},
 		{[]string{"ALTER TABLE b REPLICA IDENTITY FULL", "UPDATE b SET v = NULL", "DELETE FROM b"},
 			[]string{"B", "R public.b f 1 k:25 1 v:20", "U b O(y,2) N(y,~n)", "D b O(y,~n)", "C"}},
@@ -307,6 +309,8 @@ func TestTestDecoding(t *testing.T) {
 		{`DELETE FROM "B x"`, `BEGIN|table public."B x": DELETE: (no-tuple-data)|COMMIT`},
 		{`TRUNCATE a, "B x"`, `BEGIN|table public.a, public."B x": TRUNCATE: (no-flags)|COMMIT`},
 		{`TRUNCATE a; TRUNCATE a`, `BEGIN|table public.a: TRUNCATE: (no-flags)|table public.a: TRUNCATE: (no-flags)|COMMIT`},
+		{`TRUNCATE a RESTART IDENTITY CASCADE; TRUNCATE a CASCADE`,
+			`BEGIN|table public.a: TRUNCATE: restart_seqs cascade|table public.a: TRUNCATE: cascade|COMMIT`},
 	} {
 		must(t, r, strings.Split(k.sql, "; ")...)
 		var got []string

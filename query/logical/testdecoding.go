@@ -28,6 +28,7 @@ type testDecoding struct {
 	value  []byte
 
 	truncated   []*table // one after the other
+	truncation  sm.Truncation
 	truncatedAt log.Offset
 }
 
@@ -118,10 +119,10 @@ func (p *testDecoding) change(r *ChangeReader) error {
 		return err
 	}
 	if c.Op == sm.OpTruncate {
-		if slices.Contains(p.truncated, t) {
+		if slices.Contains(p.truncated, t) || c.Truncation != p.truncation {
 			err = p.endTruncate(r)
 		}
-		p.truncated, p.truncatedAt = append(p.truncated, t), c.Offset
+		p.truncated, p.truncation, p.truncatedAt = append(p.truncated, t), c.Truncation, c.Offset
 		return err
 	}
 	if err := t.decode(c); err != nil {
@@ -172,7 +173,17 @@ func (p *testDecoding) endTruncate(r *ChangeReader) error {
 		}
 		b = t.appendName(b)
 	}
-	p.buf, p.truncated = append(b, ": TRUNCATE: (no-flags)"...), p.truncated[:0]
+	b = append(b, ": TRUNCATE:"...)
+	if p.truncation.RestartIdentity {
+		b = append(b, " restart_seqs"...)
+	}
+	if p.truncation.Cascade {
+		b = append(b, " cascade"...)
+	}
+	if p.truncation == (sm.Truncation{}) {
+		b = append(b, " (no-flags)"...)
+	}
+	p.buf, p.truncated = b, p.truncated[:0]
 	return p.sink(p.truncatedAt, p.buf)
 }
 

@@ -89,7 +89,7 @@ func history(t testing.TB) *sm.Replica {
 		func(x *sm.Txn) error {
 			x.PutDescriptor(renamed)
 			require.NoError(t, x.Insert(renamed, rowOf(t, 9)))
-			return x.Truncate(renamed)
+			return x.Truncate(renamed, sm.Truncation{})
 		},
 		func(x *sm.Txn) error {
 			short := stored()
