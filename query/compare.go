@@ -102,7 +102,7 @@ func (c *comparer) propose(ctx context.Context, s sm.CheckState) error {
 		return err
 	}
 	scan := s.LastScan.Index == 0 || time.Duration(pos.Time-s.LastScan.Time)*time.Microsecond >= scanEvery
-	return c.append(ctx, &log.Entry{Kind: log.KindCheck, Check: &log.Check{Scan: scan, Voters: voters}})
+	return c.e.propose(ctx, &log.Entry{Kind: log.KindCheck, Check: &log.Check{Scan: scan, Voters: voters}})
 }
 
 // scan reads everything, and gives its vote to the log however often that has to
@@ -113,7 +113,7 @@ func (c *comparer) scan(ctx context.Context, b sm.Ballot) {
 		return
 	}
 	for err == nil && c.waiting(b) {
-		if err = c.append(ctx, &log.Entry{Kind: log.KindVote, Vote: v}); err == nil || ctx.Err() != nil {
+		if err = c.e.propose(ctx, &log.Entry{Kind: log.KindVote, Vote: v}); err == nil || ctx.Err() != nil {
 			return
 		}
 		c.e.cfg.Logger.Warn("the vote of a replica was not appended", "error", err)
@@ -138,24 +138,5 @@ func (c *comparer) vote(ctx context.Context, b sm.Ballot) error {
 	if err != nil {
 		return err
 	}
-	return c.append(ctx, &log.Entry{Kind: log.KindVote, Vote: v})
-}
-
-// append puts an entry into the log. Unlike a client's it is given up when the node
-// stops: it can be proposed again, and others may be gone already.
-func (c *comparer) append(ctx context.Context, entry *log.Entry) error {
-	entry.Semantics, entry.Time, entry.Seed = log.CurrentSemantics, c.e.now(), c.e.cfg.Seed()
-	data, err := entry.Append(nil)
-	if err != nil {
-		return err
-	}
-	answer, err := c.e.cfg.Log.Append(ctx, data)
-	if err != nil {
-		return err
-	}
-	res, err := log.DecodeResult(answer)
-	if err == nil && res.Err != nil {
-		err = sm.ErrorOf(res.Err)
-	}
-	return err
+	return c.e.propose(ctx, &log.Entry{Kind: log.KindVote, Vote: v})
 }

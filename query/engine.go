@@ -155,6 +155,26 @@ func (e *Engine) append(ctx context.Context, entry *log.Entry) (*log.Result, err
 	return e.answerLost(ctx, entry, res)
 }
 
+// propose puts an entry into the log that no client has asked for. Unlike a client's
+// it is given up when ctx ends: it can be proposed again, and others may be gone
+// already.
+func (e *Engine) propose(ctx context.Context, entry *log.Entry) error {
+	entry.Semantics, entry.Time, entry.Seed = log.CurrentSemantics, e.now(), e.cfg.Seed()
+	data, err := entry.Append(nil)
+	if err != nil {
+		return err
+	}
+	answer, err := e.cfg.Log.Append(ctx, data)
+	if err != nil {
+		return err
+	}
+	res, err := log.DecodeResult(answer)
+	if err == nil && res.Err != nil {
+		err = sm.ErrorOf(res.Err)
+	}
+	return err
+}
+
 // answerLost is what remains to be said when an entry is known to be committed
 // and its answer is not: this node has skipped it with a snapshot.
 func (e *Engine) answerLost(ctx context.Context, entry *log.Entry, res *log.Result) (*log.Result, error) {

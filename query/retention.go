@@ -8,7 +8,6 @@ import (
 	"github.com/tidemark-db/tidemark/compaction"
 	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query/plan"
-	"github.com/tidemark-db/tidemark/sm"
 	"github.com/tidemark-db/tidemark/sm/sqlstate"
 	"github.com/tidemark-db/tidemark/sm/types"
 )
@@ -120,19 +119,5 @@ func (h history) LastCommit(off log.Offset) (log.Offset, error) { return h.e.las
 
 // Truncate implements compaction.Source.
 func (h history) Truncate(ctx context.Context, floor log.Offset) error {
-	e := h.e
-	entry := &log.Entry{Kind: log.KindTruncate, Semantics: log.CurrentSemantics, Time: e.now(), Seed: e.cfg.Seed(), Truncate: &log.Truncate{Floor: floor}}
-	data, err := entry.Append(nil)
-	if err != nil {
-		return err
-	}
-	answer, err := e.cfg.Log.Append(log.FreesSpace(ctx), data)
-	if err != nil {
-		return err
-	}
-	res, err := log.DecodeResult(answer)
-	if err == nil && res.Err != nil {
-		err = sm.ErrorOf(res.Err)
-	}
-	return err
+	return h.e.propose(log.FreesSpace(ctx), &log.Entry{Kind: log.KindTruncate, Truncate: &log.Truncate{Floor: floor}})
 }

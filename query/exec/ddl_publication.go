@@ -146,27 +146,39 @@ func notForAll(p *catalog.Publication, schemas, tables bool) error {
 		WithDetail("%s cannot be added to or dropped from FOR ALL TABLES publications.", what)
 }
 
+// publishedObjects are tables and schemas that a publication is to have or to lose.
+type publishedObjects struct {
+	schemas []*catalog.Schema
+	tables  []*catalog.Table
+	specs   []*plan.PublicationTableSpec // by table
+}
+
+// publishedObjects finds what is to be added to p or dropped from it.
+func (d *ddl) publishedObjects(p *catalog.Publication, o *plan.PublicationObjects) (found publishedObjects, err error) {
+	if found.schemas, err = d.publishedSchemas(o.Schemas); err != nil {
+		return found, err
+	}
+	if err := notForAll(p, len(found.schemas) > 0, len(o.Tables) > 0); err != nil {
+		return found, err
+	}
+	found.specs, found.tables, err = d.publishedTables(o.Tables)
+	return found, err
+}
+
 // addObjects adds tables and schemas to a publication that is not in the catalog
 // as it is.
 func (d *ddl) addObjects(p *catalog.Publication, o *plan.PublicationObjects) error {
-	schemas, err := d.publishedSchemas(o.Schemas)
-	if err != nil {
-		return err
-	}
-	if err := notForAll(p, len(schemas) > 0, len(o.Tables) > 0); err != nil {
-		return err
-	}
-	specs, tables, err := d.publishedTables(o.Tables)
+	found, err := d.publishedObjects(p, o)
 	if err != nil {
 		return err
 	}
 	before := len(p.Tables)
-	for i, t := range tables {
-		if err := d.addTable(p, t, specs[i], before, len(p.Schemas)+len(schemas) > 0); err != nil {
+	for i, t := range found.tables {
+		if err := d.addTable(p, t, found.specs[i], before, len(p.Schemas)+len(found.schemas) > 0); err != nil {
 			return err
 		}
 	}
-	return d.addSchemas(p, schemas, before)
+	return d.addSchemas(p, found.schemas, before)
 }
 
 // publishedTables finds the tables of a list, each once.
@@ -314,29 +326,22 @@ func (d *ddl) addSchemas(p *catalog.Publication, schemas []*catalog.Schema, befo
 
 // dropObjects takes tables and schemas out of a publication.
 func (d *ddl) dropObjects(p *catalog.Publication, o *plan.PublicationObjects) error {
-	schemas, err := d.publishedSchemas(o.Schemas)
+	found, err := d.publishedObjects(p, o)
 	if err != nil {
 		return err
 	}
-	if err := notForAll(p, len(schemas) > 0, len(o.Tables) > 0); err != nil {
-		return err
-	}
-	specs, tables, err := d.publishedTables(o.Tables)
-	if err != nil {
-		return err
-	}
-	for i, t := range tables {
+	for i, t := range found.tables {
 		switch {
-		case specs[i].Columns != nil:
+		case found.specs[i].Columns != nil:
 			return sqlstate.New(sqlstate.SyntaxError, "column list must not be specified in ALTER PUBLICATION ... DROP")
 		case p.Member(t.ID) == nil:
 			return sqlstate.New(sqlstate.UndefinedObject, "relation \"%s\" is not part of the publication", t.Name)
-		case specs[i].Filtered():
+		case found.specs[i].Filtered():
 			return sqlstate.New(sqlstate.SyntaxError, "cannot use a WHERE clause when removing a table from a publication")
 		}
 		p.Tables = slices.DeleteFunc(p.Tables, func(m catalog.PublicationTable) bool { return m.Table == t.ID })
 	}
-	for _, s := range schemas {
+	for _, s := range found.schemas {
 		if !p.HasSchema(s.ID) {
 			return sqlstate.New(sqlstate.UndefinedObject, "tables from schema \"%s\" are not part of the publication", s.Name)
 		}
