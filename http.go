@@ -12,6 +12,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"github.com/tidemark-db/tidemark/log"
 	"github.com/tidemark-db/tidemark/query"
 )
 
@@ -122,7 +123,7 @@ func writeRetention(w io.Writer, db *database) {
 		name  string
 		value uint64
 	}{
-		{"history_floor_bytes", uint64(s.Floor)}, {"history_bytes", uint64(end - s.Floor)},
+		{"history_floor_bytes", uint64(s.Floor)}, {"history_bytes", log.HistoryBytes(s.Floor, end)},
 		{"history_held_bytes", uint64(s.Held)}, {"history_removed_bytes", uint64(s.Removed)},
 		{"garbage_versions", s.GarbageVersions}, {"garbage_bytes", s.GarbageBytes},
 	} {

@@ -18,6 +18,13 @@ const Alignment Offset = 8
 // zero because clients take 0/0 for "no position".
 const FirstOffset Offset = 1 << 24
 
+// HistoryBytes returns how many bytes of the change log lie after floor, and before
+// end.
+func HistoryBytes(floor, end Offset) uint64 {
+	floor = max(floor, FirstOffset-1)
+	return uint64(max(end, floor) - floor)
+}
+
 // String prints o as PostgreSQL prints an LSN.
 func (o Offset) String() string {
 	b := strconv.AppendUint(make([]byte, 0, 17), uint64(o>>32), 16)

@@ -28,6 +28,7 @@ func TestRetention(t *testing.T) {
 	c := newClient(t, n.SQLAddr())
 	require.Equal(t, fmt.Sprint(uint64(compaction.DefaultSlotLag)), c.one("SELECT max_slot_lag FROM tidemark.databases WHERE database = 'postgres'"))
 	require.Equal(t, "0/0", c.one("SELECT floor_lsn FROM tidemark.databases WHERE database = 'postgres'"))
+	require.Equal(t, "0", c.one("SELECT history_bytes FROM tidemark.databases WHERE database = 'postgres'"))
 	c.exec("CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t SELECT i, 'first' FROM generate_series(1, 100) i")
 	first := c.one("SELECT pg_current_wal_lsn()")
 	c.exec("SELECT pg_create_logical_replication_slot('dead', 'test_decoding')", "SELECT pg_create_logical_replication_slot('alive', 'test_decoding')")

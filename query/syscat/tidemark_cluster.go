@@ -115,7 +115,7 @@ func tidemarkDatabaseRows(c *Context, _ offsetRange, w *writer) error {
 		}
 		floor, history := types.NullDatum, types.NullDatum
 		if d.Here {
-			floor, history = lsn(d.Floor), types.Int(int64(d.End-d.Floor))
+			floor, history = lsn(d.Floor), types.Int(int64(log.HistoryBytes(d.Floor, d.End)))
 		}
 		if !w.send(str(d.Name), types.Int(int64(d.Log)), num(d.OID), strOrNull(d.Owner), num(d.Replicas), leader, types.Bool(!d.NoConnections),
 			interval(d.Retention.Age), types.Int(int64(d.Retention.Size)), types.Int(int64(d.Retention.SlotLag)), floor, history) {
