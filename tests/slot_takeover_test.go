@@ -69,7 +69,9 @@ func TestSlotTakeover(t *testing.T) {
 		var again *pgconn.PgConn
 		for again == nil {
 			if again, err = streamSlot(ctx, c.Addrs(third).SQL, "hen"); err != nil {
-				require.Equal(t, "55006", codeOf(err), "%v", err)
+				// It is not free yet, or the node still waits for a new leader to tell it
+				// how far the log is.
+				require.Contains(t, []string{"55006", "57014"}, codeOf(err), "%v", err)
 				require.Less(t, time.Since(killed), takeoverBound)
 			}
 		}
