@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ const (
 // Bounds of connections.
 const (
 	maxFrameBytes  = 256 << 20        // a greater size is not one
+	frameStep      = 1 << 20          // no more is reserved before it has come
 	keptFrameBytes = 1 << 20          // of buffers that are used again
 	readAheadBytes = 64 << 10         // of a connection
 	dialTimeout    = 10 * time.Second // to another node
@@ -204,12 +206,12 @@ func readFrame(in io.Reader, buf []byte) (frameKind, []byte, error) {
 	if size > maxFrameBytes {
 		return 0, nil, fmt.Errorf("frame of %d bytes", size)
 	}
-	if size > cap(buf) {
-		buf = make([]byte, size)
-	}
-	buf = buf[:size]
-	if _, err := io.ReadFull(in, buf); err != nil {
-		return 0, nil, err
+	for buf = buf[:0]; len(buf) < size; {
+		at := len(buf)
+		buf = slices.Grow(buf, min(size-at, frameStep))[:min(size, at+frameStep)]
+		if _, err := io.ReadFull(in, buf[at:]); err != nil {
+			return 0, nil, err
+		}
 	}
 	if crc32.Checksum(buf, castagnoli) != binary.BigEndian.Uint32(header[frameChecksumAt:]) {
 		return 0, nil, errors.New("frame with a wrong checksum")

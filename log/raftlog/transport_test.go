@@ -2,10 +2,12 @@ package raftlog
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -86,6 +88,19 @@ func TestTransportRefusal(t *testing.T) {
 	_, err = conn.Write(good)
 	require.NoError(t, err)
 	require.Equal(t, "s", (<-batches).SourceAddress)
+}
+
+// TestFrameClaims has a header that claims far more than comes: no more is reserved
+// for it than came.
+func TestFrameClaims(t *testing.T) {
+	var header [frameHeader]byte
+	binary.BigEndian.PutUint32(header[frameSizeAt:], maxFrameBytes)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := readFrame(io.MultiReader(bytes.NewReader(header[:]), bytes.NewReader(make([]byte, 100))), nil)
+	runtime.ReadMemStats(&after)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8*frameStep))
 }
 
 // frameOf returns a frame with an otherwise right content.
