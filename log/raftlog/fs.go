@@ -37,6 +37,7 @@ type diskFS struct {
 	started atomic.Bool // until then errors are returned by OpenHost
 	space   diskspace.Writer
 	written atomic.Uint64 // bytes
+	ballots ballots
 
 	// fault stands for the disk in tests: it is asked before each write and sync.
 	fault atomic.Pointer[func() error]
@@ -85,7 +86,7 @@ func (d *diskFS) real(name string) string {
 }
 
 // open opens a file for writing and counts its syncs.
-func (d *diskFS) open(how func() (vfs.File, error)) (file vfs.File, err error) {
+func (d *diskFS) open(name string, how func() (vfs.File, error)) (file vfs.File, err error) {
 	err = d.space.Do(func() error {
 		file, err = how()
 		return err
@@ -93,11 +94,11 @@ func (d *diskFS) open(how func() (vfs.File, error)) (file vfs.File, err error) {
 	if d.check(err) != nil {
 		return nil, err
 	}
-	return newDiskFile(file, d), nil
+	return newDiskFile(name, file, d), nil
 }
 
 func (d *diskFS) Create(name string) (vfs.File, error) {
-	return d.open(func() (vfs.File, error) { return d.FS.Create(d.real(name)) })
+	return d.open(name, func() (vfs.File, error) { return d.FS.Create(d.real(name)) })
 }
 
 func (d *diskFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
@@ -107,11 +108,11 @@ func (d *diskFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 func (d *diskFS) OpenDir(name string) (vfs.File, error) { return d.FS.OpenDir(d.real(name)) }
 
 func (d *diskFS) OpenForAppend(name string) (vfs.File, error) {
-	return d.open(func() (vfs.File, error) { return d.FS.OpenForAppend(d.real(name)) })
+	return d.open(name, func() (vfs.File, error) { return d.FS.OpenForAppend(d.real(name)) })
 }
 
 func (d *diskFS) ReuseForWrite(oldname, newname string) (vfs.File, error) {
-	return d.open(func() (vfs.File, error) { return d.FS.ReuseForWrite(d.real(oldname), d.real(newname)) })
+	return d.open(newname, func() (vfs.File, error) { return d.FS.ReuseForWrite(d.real(oldname), d.real(newname)) })
 }
 
 func (d *diskFS) Link(oldname, newname string) error {
@@ -176,10 +177,14 @@ type diskFile struct {
 	vfs.File
 	fs *diskFS
 	fd uintptr // of the File; 0 for none
+
+	// What was written since the last sync: anything, in a WAL something that can
+	// wait for the next sync. Its writer uses a WAL from one goroutine at a time.
+	wal, dirty, lazy bool
 }
 
-func newDiskFile(f vfs.File, fs *diskFS) *diskFile {
-	d := &diskFile{File: f, fs: fs}
+func newDiskFile(name string, f vfs.File, fs *diskFS) *diskFile {
+	d := &diskFile{File: f, fs: fs, wal: strings.HasSuffix(name, walSuffix), dirty: true}
 	if os, ok := f.(interface{ Fd() uintptr }); ok {
 		d.fd = os.Fd()
 	}
@@ -188,6 +193,7 @@ func newDiskFile(f vfs.File, fs *diskFS) *diskFile {
 
 // Write implements io.Writer.
 func (f *diskFile) Write(p []byte) (int, error) {
+	f.note(p)
 	n, err := f.fs.space.Write(p, func(p []byte, _ int) (int, error) {
 		if err := f.fs.broken(); err != nil {
 			return 0, err
@@ -200,6 +206,7 @@ func (f *diskFile) Write(p []byte) (int, error) {
 
 // WriteAt implements io.WriterAt.
 func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
+	f.note(nil)
 	n, err := f.fs.space.Write(p, func(p []byte, done int) (int, error) {
 		if err := f.fs.broken(); err != nil {
 			return 0, err
@@ -213,6 +220,9 @@ func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 // Sync makes the file's contents durable. The count rises after success only. It
 // never waits for space: after a failed sync nobody knows what is in the file.
 func (f *diskFile) Sync() error {
+	if f.lazy && !f.dirty {
+		return nil
+	}
 	err := f.fs.broken()
 	if err == nil {
 		err = f.syncData()
@@ -220,6 +230,22 @@ func (f *diskFile) Sync() error {
 	if f.fs.check(err) != nil {
 		return err
 	}
+	if f.wal {
+		f.lazy, f.dirty = false, false
+	}
 	f.fs.syncs.Add(1)
 	return nil
+}
+
+// note looks at what is about to be written at the end of a WAL; nil means
+// elsewhere.
+func (f *diskFile) note(p []byte) {
+	if !f.wal {
+		return
+	}
+	if f.fs.ballots.unchanged(p) {
+		f.lazy = true
+	} else {
+		f.dirty = true
+	}
 }
