@@ -239,7 +239,7 @@ func TestRandomGarbage(t *testing.T) {
 			}
 			out = append(out, msg...)
 		}
-		_, _ = nc.Write(out) // the server may have closed already
+		_, _ = nc.Write(out)               // the server may have closed already
 		_ = nc.(*net.TCPConn).CloseWrite() // likewise
 		require.NoError(t, nc.SetDeadline(time.Now().Add(clientTimeout)))
 		_, err = io.Copy(io.Discard, nc)

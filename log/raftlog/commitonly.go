@@ -10,7 +10,8 @@ import (
 // there is one client. Raft does not need that: the commit index is learned again
 // from the leader, and only the term and the vote must not be forgotten. So a
 // sync is left out if all that was written since the last one are such records.
-// They are made durable together with what is written next.
+// They are made durable together with what is written next, and with a WAL's end,
+// which is a chunk of its own: only the last WAL may break off.
 //
 // The store cannot be told so from outside. What it writes can be read, though:
 // Pebble's WAL is a sequence of chunks, each of which holds, if it is a whole
