@@ -23,6 +23,7 @@ func TestSessionsOfAStoppingDatabase(t *testing.T) {
 	require.Equal(t, 4, n.engine.Sessions())
 
 	n.machine.held.Lock()
+	met := n.machine.met.Load()
 	answers := make(chan error, 2)
 	var running sync.WaitGroup
 	for c, sql := range map[*client]string{reading: "SELECT pg_sleep(1000)", writing: "INSERT INTO t VALUES (3)"} {
@@ -39,6 +40,7 @@ func TestSessionsOfAStoppingDatabase(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return observer.one("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query <> current_query()") == "2"
 	}, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return n.machine.met.Load() > met }, time.Minute, time.Millisecond, "the write is proposed")
 	reason := sqlstate.New(sqlstate.AdminShutdown, "the database was dropped")
 	n.engine.Stop(reason)
 	n.machine.held.Unlock()

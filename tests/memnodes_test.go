@@ -38,10 +38,12 @@ type memNode struct {
 type heldMachine struct {
 	*sm.Replica
 	held sync.Mutex
+	met  atomic.Int64 // calls of Apply that have come this far
 }
 
 // Apply implements log.StateMachine.
 func (m *heldMachine) Apply(entries []log.Committed) ([][]byte, error) {
+	m.met.Add(1)
 	m.held.Lock()
 	defer m.held.Unlock()
 	return m.Replica.Apply(entries)

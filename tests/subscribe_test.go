@@ -229,8 +229,8 @@ func TestSubscribeCursor(t *testing.T) {
 // all of it afterwards.
 func TestSubscribeSlowReader(t *testing.T) {
 	const (
-		rows, width = 60, 1 << 20
-		grownMax    = 48 << 20 // less than what is to be sent, with room for the rest of the server
+		rows, width, many = 60, 1 << 20, 8
+		grownMax          = many * rows * width / 4 // of what is to be sent, with room for the server's garbage
 	)
 	p := startProcess(t, t.TempDir())
 	w := newClient(t, p.addr)
@@ -243,7 +243,7 @@ func TestSubscribeSlowReader(t *testing.T) {
 		w.exec(fmt.Sprintf("INSERT INTO t VALUES (%d, repeat('%c', %d))", i, 'a'+i%26, width))
 	}
 	before := memoryOf(t, p)
-	for range 8 { // many of them
+	for range many {
 		o := newClient(t, p.addr)
 		o.Frontend().Send(&pgproto3.Query{String: "SELECT * FROM tidemark.subscribe('0/0', 't')"})
 		require.NoError(t, o.Frontend().Flush())
