@@ -27,7 +27,7 @@ type testDecoding struct {
 	buf    []byte
 	value  []byte
 
-	truncated   []*table // one after the other
+	truncated   []*table // one after the other, in the same way
 	truncation  sm.Truncation
 	truncatedAt log.Offset
 }
