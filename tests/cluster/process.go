@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Buffer is where a process may write to while others read.
@@ -115,9 +117,28 @@ func (p *Process) Stop(patience time.Duration) error {
 	return nil
 }
 
-// Pause stops the process where it stands, as a machine that hangs, and Resume
-// lets it go on.
-func (p *Process) Pause() error { return p.Cmd.Process.Signal(syscall.SIGSTOP) }
+// Pause stops the process where it stands, as a machine that hangs, and returns
+// when all its threads stand: the signal alone lets some of them run on for a while
+// where processors are scarce.
+func (p *Process) Pause() error {
+	if err := p.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for {
+		var status unix.WaitStatus // zero while there is nothing to report
+		if _, err := unix.Wait4(p.Cmd.Process.Pid, &status, unix.WUNTRACED|unix.WNOHANG, nil); err != nil {
+			return fmt.Errorf("wait until the server stands: %w", err)
+		}
+		if status.Stopped() {
+			return nil
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("the server ended (%v): %s", p.err, p.Output)
+		case <-time.After(pollPause):
+		}
+	}
+}
 
 // Resume lets a paused process go on.
 func (p *Process) Resume() error { return p.Cmd.Process.Signal(syscall.SIGCONT) }
