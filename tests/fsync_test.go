@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -96,4 +98,57 @@ func TestStraceSeesTheSync(t *testing.T) {
 	}
 	t.Logf("%d of %d answers seen in the trace, each behind an fsync", seen, writes)
 	require.Greater(t, seen, writes/2)
+}
+
+// TestTailSyncsItsFile watches a consumer that writes to a file: no position is
+// acknowledged before the lines up to there are on the disk.
+func TestTailSyncsItsFile(t *testing.T) {
+	strace := tool(t, "strace") // nothing else shows what a process asks of its output
+	p := startProcess(t, t.TempDir())
+	c := newClient(t, p.addr)
+	c.exec("CREATE TABLE t (n int)", "SELECT pg_create_logical_replication_slot('s', 'tidemark_json')")
+	trace := filepath.Join(t.TempDir(), "trace")
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, out.Close()) }()
+	tail := tailCommand(t, p, "--slot", "s")
+	cmd := exec.CommandContext(t.Context(), strace, append([]string{"-f", "-qq", "-e", "trace=fsync,write", "-o", trace}, tail.Args...)...)
+	cmd.Stdout, cmd.Stderr = out, &cluster.Buffer{}
+	require.NoError(t, cmd.Start())
+	const rows = 20
+	for i := range rows {
+		c.exec(fmt.Sprintf("INSERT INTO t VALUES (%d)", i))
+		require.Eventually(t, func() bool {
+			b, err := os.ReadFile(out.Name())
+			return err == nil && strings.Count(string(b), "\n") == i+1
+		}, streamPatience, time.Millisecond, "%s", cmd.Stderr)
+	}
+	traced := func() string {
+		b, err := os.ReadFile(trace)
+		require.NoError(t, err)
+		return string(b)
+	}
+	pid, err := strconv.Atoi(strings.Fields(traced())[0])
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGINT)) // strace itself takes no notice
+	require.NoError(t, cmd.Wait(), "interrupted, it acknowledges and ends well")
+
+	line, acknowledged := regexp.MustCompile(`write\(1, `), regexp.MustCompile(`write\(\d+, "d\\0\\0\\0&r`)
+	synced := regexp.MustCompile(`(fsync\(1\)|fsync resumed>\)) += 0`)
+	pending, lines, seen := false, 0, 0
+	for call := range strings.Lines(traced()) {
+		switch {
+		case line.MatchString(call):
+			pending = true
+			lines++
+		case synced.MatchString(call):
+			pending = false
+		case acknowledged.MatchString(call):
+			require.False(t, pending, "acknowledged without an fsync: %s", call)
+			seen++
+		}
+	}
+	t.Logf("%d writes of lines and %d acknowledgements seen in the trace", lines, seen)
+	require.Positive(t, lines)
+	require.Positive(t, seen)
 }

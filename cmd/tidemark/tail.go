@@ -69,7 +69,7 @@ func (p *program) tail(ctx context.Context, args []string) error {
 	case *slot != "" && t.position != 0:
 		return usage(f, "--from and --slot: a slot knows its own position")
 	case *slot != "":
-		t.slot = &slotTail{tailer: t, name: *slot, create: *create}
+		t.slot = &slotTail{tailer: t, name: *slot, create: *create, file: keptOutput(p.stdout)}
 	case *create:
 		return usage(f, "--create: want the name of the slot as --slot")
 	}

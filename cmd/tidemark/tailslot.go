@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -38,13 +40,14 @@ const (
 const postgresEpoch = 946684800 * time.Second
 
 // slotTail prints what a replication slot delivers. It acknowledges what has been
-// written out, and nothing else: after a crash of either side the slot delivers again
-// what had not been acknowledged, so that a line may come twice, with the same LSN,
-// and none is lost.
+// written out, to the disk if the output is a file, and nothing else: after a crash of
+// either side the slot delivers again what had not been acknowledged, so that a line
+// may come twice, with the same LSN, and none is lost.
 type slotTail struct {
 	*tailer
 	name   string
 	create bool
+	file   *os.File // the output, or nil when nothing keeps it
 
 	conn    *pgconn.PgConn
 	printed tidemark.Offset // of the last line, or the end of all before
@@ -157,10 +160,28 @@ func (s *slotTail) take(b []byte) error {
 	return s.acknowledge()
 }
 
+// keptOutput returns the output if it is a file: the other end of a pipe, or of a
+// terminal, has to see for itself what becomes of the lines.
+func keptOutput(w io.Writer) *os.File {
+	f, ok := w.(*os.File)
+	if !ok {
+		return nil
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return f
+}
+
 // acknowledge writes out what was printed, and then says so.
 func (s *slotTail) acknowledge() error {
 	if err := s.flush(); err != nil {
 		return err
+	}
+	if s.file != nil && s.printed != s.acked {
+		if err := s.file.Sync(); err != nil {
+			return fmt.Errorf("%w: %w", errOutput, err)
+		}
 	}
 	s.acked, s.ackedAt = s.printed, time.Now()
 	b := make([]byte, 0, 34)
