@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -61,6 +62,7 @@ func TestSlotTakeover(t *testing.T) {
 		run(writer, "INSERT INTO eggs DEFAULT VALUES")
 		end, err := log.ParseOffset(run(writer, "SELECT pg_current_wal_lsn() + 1"))
 		require.NoError(t, err)
+		require.NoError(t, receiveCommit(ctx, held)) // what has not been sent is not acknowledged
 		require.NoError(t, acknowledge(held, end))
 		require.Equal(t, "success", run(writer, "WAIT FOR SLOT 'hen' TIMEOUT '30s'"))
 
@@ -110,6 +112,19 @@ func streamSlot(ctx context.Context, addr, slot string) (*pgconn.PgConn, error) 
 		}
 		if _, ok := m.(*pgproto3.CopyBothResponse); ok {
 			return conn, nil
+		}
+	}
+}
+
+// receiveCommit reads the messages of test_decoding up to the end of a transaction.
+func receiveCommit(ctx context.Context, conn *pgconn.PgConn) error {
+	for {
+		m, err := conn.ReceiveMessage(ctx)
+		if err != nil {
+			return err
+		}
+		if d, ok := m.(*pgproto3.CopyData); ok && d.Data[0] == 'w' && bytes.Contains(d.Data, []byte("COMMIT")) {
+			return nil
 		}
 	}
 }
