@@ -173,10 +173,7 @@ func TestRenamedDatabaseInEntries(t *testing.T) {
 
 // TestDatabasesInPsql runs psql's own queries.
 func TestDatabasesInPsql(t *testing.T) {
-	psql, err := exec.LookPath("psql")
-	if err != nil {
-		t.Skip("psql is not installed")
-	}
+	psql := tool(t, "psql")
 	_, n := clustered(t)
 	run := func(args ...string) string {
 		host, port, _ := strings.Cut(n.addr, ":")

@@ -37,17 +37,15 @@ func TestStandby(t *testing.T) {
 
 // TestTargetSessionAttributes lets libpq choose among two nodes.
 func TestTargetSessionAttributes(t *testing.T) {
-	psql, err := exec.LookPath("psql")
-	if err != nil {
-		t.Skip("psql is not installed")
-	}
+	psql := tool(t, "psql")
 	nodes := memNodes(t, 2, nil)
 	nodes[0].leads.Store(false)
 	nodes[1].leads.Store(true) // the second one, so that the first that answers will not do
 	ports := make([]string, len(nodes))
 	for i, n := range nodes {
-		_, ports[i], err = net.SplitHostPort(n.addr)
+		_, port, err := net.SplitHostPort(n.addr)
 		require.NoError(t, err)
+		ports[i] = port
 	}
 	ask := func(attrs string, ports ...string) (string, error) {
 		hosts := strings.TrimSuffix(strings.Repeat("127.0.0.1,", len(ports)), ",")
